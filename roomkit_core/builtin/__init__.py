@@ -1,0 +1,1 @@
+"""The implementations that RoomKit uses when nothing else is given: in memory, in this process."""

@@ -1,0 +1,208 @@
+"""The one error tree: every error has a stable code, a hint, and says whether trying again can help.
+
+The codes (``area.reason``) are the same in exceptions, delivery results, logs and the wire protocol, so that
+what a user sees in one place can be searched for in every other.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RoomKitError(Exception):
+    """Root of everything RoomKit raises on purpose.
+
+    Args:
+        message: What was expected and what was found, for a person.
+        code: Stable ``area.reason`` code; the class's own when omitted.
+        hint: What to do next; the class's own when omitted.
+        retryable: Whether the same call can succeed later without a change by the caller.
+    """
+
+    default_code: ClassVar[str] = "roomkit.error"
+    default_hint: ClassVar[str] = ""
+    default_retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str = "", *, code: str | None = None, hint: str | None = None, retryable: bool | None = None
+    ) -> None:
+        super().__init__(message or self.default_hint or self.default_code)
+        self.code = code or self.default_code
+        self.hint = self.default_hint if hint is None else hint
+        self.retryable = self.default_retryable if retryable is None else retryable
+
+
+class RoomNotFoundError(RoomKitError):
+    """The room does not exist."""
+
+    default_code = "room.not_found"
+    default_hint = "Create the room first, or check the id."
+
+
+class RoomExistsError(RoomKitError):
+    """A room of this id exists already."""
+
+    default_code = "room.exists"
+    default_hint = "Pass exist_ok=True to get the existing room unchanged, or choose another id."
+
+
+class RoomClosedError(RoomKitError):
+    """The room is closed or archived and takes no more events."""
+
+    default_code = "room.closed"
+    default_hint = "Open a new room for the conversation."
+
+
+class ChannelNotFoundError(RoomKitError):
+    """The channel has no binding in that room."""
+
+    default_code = "channel.not_attached"
+    default_hint = "Attach the channel to the room with attach_channel()."
+
+
+class ChannelNotRegisteredError(RoomKitError):
+    """The kit knows no channel of this id, or it is not of the needed kind."""
+
+    default_code = "channel.not_registered"
+    default_hint = "Register the channel with register_channel() before it is used."
+
+
+class ChannelAlreadyRegisteredError(RoomKitError):
+    """Another channel of this id is registered."""
+
+    default_code = "channel.already_registered"
+    default_hint = "Channel ids are unique per kit; unregister the old channel first or choose another id."
+
+
+class ParticipantNotFoundError(RoomKitError):
+    """No participant of this id in the room."""
+
+    default_code = "participant.not_found"
+
+
+class IdentityNotFoundError(RoomKitError):
+    """No identity of this id."""
+
+    default_code = "identity.not_found"
+
+
+class EventNotFoundError(RoomKitError):
+    """No event of this id."""
+
+    default_code = "event.not_found"
+
+
+class SourceAlreadyAttachedError(RoomKitError):
+    """The channel has a source already."""
+
+    default_code = "source.already_attached"
+
+
+class SourceNotFoundError(RoomKitError):
+    """The channel has no source."""
+
+    default_code = "source.not_found"
+
+
+class VoiceNotConfiguredError(RoomKitError):
+    """A speech operation was asked of a kit without speech-to-text or text-to-speech."""
+
+    default_code = "voice.not_configured"
+
+
+class VoiceBackendNotConfiguredError(RoomKitError):
+    """A call operation was asked of a kit without a voice backend."""
+
+    default_code = "voice.backend_not_configured"
+
+
+class ConflictError(RoomKitError):
+    """The same room changed underneath, five times in a row, or a rule of order forbids this step."""
+
+    default_code = "store.conflict"
+    default_hint = "Other writers changed the room faster than this call could plan; try again."
+    default_retryable = True
+
+
+class ConversationTakenError(RoomKitError):
+    """The conversation key belongs to another room.
+
+    Args:
+        message: As in the base class.
+        room_id: The room that holds the key.
+    """
+
+    default_code = "conversation.taken"
+    default_hint = "Pass takeover=True to move the conversation, or send without a route of your own."
+
+    def __init__(self, message: str = "", *, room_id: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.room_id = room_id
+
+
+class DuplicateError(RoomKitError):
+    """The idempotency key was used before."""
+
+    default_code = "message.duplicate"
+
+
+class StaleLeaseError(RoomKitError):
+    """The work row belongs to somebody else by now; nothing was written."""
+
+    default_code = "work.stale_lease"
+
+
+class StoreError(RoomKitError):
+    """The store failed; whether the write happened is unknown until it is looked up."""
+
+    default_code = "store.failed"
+    default_retryable = True
+
+
+class StoreBusyError(StoreError):
+    """The store belongs to another process."""
+
+    default_code = "store.busy"
+
+
+class DeliveryFailedError(RoomKitError):
+    """A provider refused or could not be reached; channels may raise it from ``send`` or ``deliver``."""
+
+    default_code = "delivery.failed"
+
+
+class UnsupportedError(RoomKitError):
+    """The operation is not offered here, by design."""
+
+    default_code = "kit.unsupported"
+
+
+class KitStateError(RoomKitError):
+    """The kit is not in the state that this call needs (not started, closed, another event loop, inside itself)."""
+
+    default_code = "kit.state"
+
+
+class ConfigError(RoomKitError):
+    """The configuration is wrong."""
+
+    default_code = "config.invalid"
+
+
+class PluginError(RoomKitError):
+    """A plugin could not be loaded or used.
+
+    Args:
+        message: As in the base class.
+        plugin: Id of the plugin.
+        state: The loader's state for it, e.g. ``"IMPORT_ERROR"``.
+    """
+
+    default_code = "plugin.failed"
+
+    def __init__(
+        self, message: str = "", *, plugin: str = "", state: str = "", code: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.plugin = plugin
+        self.state = state

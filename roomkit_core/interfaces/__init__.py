@@ -1,0 +1,1 @@
+"""The abstract classes behind every part of RoomKit that can be replaced."""

@@ -1,0 +1,1 @@
+"""The vocabulary: frozen models of rooms, events, bindings, deliveries and what hooks say about them."""
