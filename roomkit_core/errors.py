@@ -171,6 +171,20 @@ class DeliveryFailedError(RoomKitError):
     default_code = "delivery.failed"
 
 
+class ProcessTimeoutError(RoomKitError):
+    """The call ran out of ``process_timeout`` before it was committed; nothing of it is written."""
+
+    default_code = "process_timeout"
+    default_hint = "Try again; if it happens often, look for a slow hook or a room that many write to."
+    default_retryable = True
+
+
+class HookError(RoomKitError):
+    """A hook is registered in a way that makes no sense."""
+
+    default_code = "hook.invalid"
+
+
 class UnsupportedError(RoomKitError):
     """The operation is not offered here, by design."""
 

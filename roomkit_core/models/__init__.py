@@ -1,1 +1,1 @@
-"""The vocabulary: frozen models of rooms, events, bindings, deliveries and what hooks say about them."""
+"""Models: what is stored, passed and returned. Frozen; their dicts and lists are read-only at every depth."""

@@ -107,5 +107,27 @@ def freeze(value: Any) -> Any:
     return value
 
 
-Data = Annotated[dict[str, Any], AfterValidator(freeze)]
-"""A dict of JSON-like values, read-only at every depth."""
+def _freeze_json(value: Any) -> Any:
+    if value is EMPTY:
+        return value
+    _check_json(value)
+    return freeze(value)
+
+
+def _check_json(value: Any) -> None:
+    if value is None or isinstance(value, str | int | float):
+        return
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"a key must be a string, not {type(key).__name__}")
+            _check_json(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_json(item)
+    else:
+        raise ValueError(f"{type(value).__name__} has no place in JSON")
+
+
+Data = Annotated[dict[str, Any], AfterValidator(_freeze_json)]
+"""A dict of what JSON can hold, read-only at every depth, so that every store gives back what it was given."""

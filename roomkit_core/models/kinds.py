@@ -44,7 +44,9 @@ class OpenKind(str):
         return core_schema.json_or_python_schema(
             json_schema=parse,
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), parse], mode="left_to_right"),
-            serialization=core_schema.plain_serializer_function_ser_schema(str.__str__, return_schema=core_schema.str_schema()),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                str.__str__, return_schema=core_schema.str_schema()
+            ),
         )
 
     @classmethod
@@ -142,9 +144,7 @@ class ChannelMediaType(OpenKind):
     TEMPLATE: ClassVar[ChannelMediaType]
 
 
-ChannelMediaType._define(
-    "text rich media audio video location template "
-)
+ChannelMediaType._define("text rich media audio video location template ")
 
 
 class HookTrigger(OpenKind):
@@ -236,4 +236,3 @@ HookTrigger._define(
     "on_event_updated on_event_deleted on_participant_joined on_participant_left on_participant_updated "
     "on_user_input_required "
 )
-

@@ -1,0 +1,1 @@
+"""What runs in the measured processes: one worker for each side, driven line by line by the parent."""

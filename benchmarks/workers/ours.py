@@ -1,0 +1,45 @@
+"""The worker of our side: this checkout, on the loop that the command line names."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from benchmarks.workers import durable, steps
+from benchmarks.workers.measuring import Command, serve
+from benchmarks.workers.scenarios import Side, commands
+from roomkit_core import HookResult, HookTrigger, InboundMessage, RoomKit, TextContent
+from roomkit_websocket.channel import WebSocketChannel
+
+
+async def together(functions: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    async with anyio.create_task_group() as group:
+        for function in functions:
+            group.start_soon(function)
+
+
+async def describe() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "roomkit-core": importlib.metadata.version("roomkit-core"),
+        "pydantic": importlib.metadata.version("pydantic"),
+    }
+
+
+async def main() -> None:
+    side = Side(RoomKit, WebSocketChannel, InboundMessage, TextContent, HookTrigger, HookResult, together)
+    own: dict[str, Command] = {"describe": describe, "durable": durable.run, "steps": partial(steps.run, side)}
+    async with AsyncExitStack() as stack:
+        await serve({**own, **commands(side, stack)}, anyio.to_thread.run_sync)
+
+
+if __name__ == "__main__":
+    anyio.run(main, backend=sys.argv[1])

@@ -1,0 +1,183 @@
+"""Runs an ASGI application under uvicorn in a task group of ours: signals, an orderly stop, and who may connect."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import uvicorn
+from anyio import TASK_STATUS_IGNORED, CancelScope, Event, create_task_group
+from anyio.abc import TaskStatus
+from starlette.applications import Starlette
+
+from roomkit_core.errors import RoomKitError
+
+MAX_MESSAGE = 256 * 1024  # bytes of one message on a socket; protocols have lower limits of their own
+GRACE = 5  # seconds in which connections end when the server stops
+
+
+class ServerError(RoomKitError):
+    """The server cannot run like this."""
+
+    default_code = "server.failed"
+
+
+def run(app: Starlette, host: str = "127.0.0.1", port: int = 8080) -> None:
+    """Serve until Ctrl+C or SIGTERM; the blocking form of :func:`serve`.
+
+    Raises:
+        SystemExit: It cannot be served like this; one line on standard error says why and what to do.
+    """
+    try:
+        anyio.run(serve, app, host, port)
+    except ServerError as error:
+        raise SystemExit(f"{error}. {error.hint}") from None
+
+
+async def serve(
+    app: Starlette,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    task_status: TaskStatus[str] = TASK_STATUS_IGNORED,
+) -> None:
+    """Serve ``app`` until it is cancelled or the process gets SIGINT or SIGTERM; prints the address when it listens.
+
+    Stops in order: no new connections, those that are open are closed, then the application's lifespan ends and with it
+    the kit. A second signal does not wait for connections. Needs asyncio.
+
+    Args:
+        app: What :func:`roomkit_server.app.create_app` made.
+        host: The interface; a loopback address unless the application authenticates its clients.
+        port: The port; 0 for any that is free.
+        task_status: Receives the address: ``url = await tasks.start(serve, app)``.
+
+    Raises:
+        ServerError: ``server.loopback_only``, ``server.port_in_use``, ``server.cannot_listen``,
+            ``server.startup_failed``.
+    """
+    _check_who_may_connect(app, host)
+    listener = _listen(host, port)
+    server = _Server(app, listener, task_status)
+    ended = Event()
+    try:
+        async with create_task_group() as tasks:
+            tasks.start_soon(server.serve_and_tell, ended)
+            tasks.start_soon(server.stop_on_signals)
+            try:
+                await ended.wait()
+            finally:
+                server.should_exit = True
+                with CancelScope(shield=True):
+                    await ended.wait()
+                tasks.cancel_scope.cancel()
+    finally:
+        listener.close()
+    if not server.started:
+        raise ServerError("the application did not start", code="server.startup_failed", hint="The log says why.")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers, which would take those of the host program away."""
+
+    def __init__(self, app: Starlette, listener: socket.socket, task_status: TaskStatus[str]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                ws_max_size=MAX_MESSAGE,
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
+        self._listener = listener
+        self._task_status = task_status
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def serve_and_tell(self, ended: Event) -> None:
+        with CancelScope(shield=True):  # it stops by should_exit alone, so that the kit is left in order
+            try:
+                await self.serve([self._listener])
+            except SystemExit:  # what uvicorn says when the lifespan fails
+                self.started = False
+            finally:
+                ended.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self._listener.getsockname()[:2]
+            url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+            sys.stdout.write(f"RoomKit listens on {url} (Ctrl+C stops it)\n")
+            sys.stdout.flush()
+            self._task_status.started(url)
+
+    async def stop_on_signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                self.force_exit = self.should_exit
+                self.should_exit = True
+
+
+def _check_who_may_connect(app: Starlette, host: str) -> None:
+    if getattr(app.state, "authenticated", False) or _is_loopback(host):
+        return
+    raise ServerError(
+        f"{host!r} can be reached from other machines, and this application does not ask its clients who they are",
+        code="server.loopback_only",
+        hint="Listen on 127.0.0.1, or give the WebSocket application authenticate=.",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    addresses = {str(info[4][0]) for info in _resolve(host, 0)}
+    return all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses)
+
+
+def _resolve(host: str, port: int) -> list[Any]:
+    try:
+        return socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise ServerError(
+            f"{host!r} is no address of this machine: {error.strerror}",
+            code="server.cannot_listen",
+            hint="Listen on 127.0.0.1.",
+        ) from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, _, _, address = _resolve(host, port)[0]
+    listener = socket.socket(family, kind)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait for old connections
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ServerError(
+                f"port {port} on {host} is in use",
+                code="server.port_in_use",
+                hint=f"Stop the other program, or choose another port, for instance PORT={port + 1}.",
+            ) from None
+        raise ServerError(
+            f"cannot listen on port {port} of {host}: {error.strerror}",
+            code="server.cannot_listen",
+            hint="Choose another host or port, for instance PORT=8080.",
+        ) from None
+    return listener

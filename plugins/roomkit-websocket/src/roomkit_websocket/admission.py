@@ -1,0 +1,76 @@
+"""Who is behind a connection, and whether they may enter the room that they ask for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from roomkit_core.errors import RoomKitError
+from roomkit_websocket.protocol import Join, ProtocolError
+
+Scope = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who is behind a connection.
+
+    Attributes:
+        participant_id: Who says what this connection sends.
+        name: What to call them; for display only.
+        rooms: Ids or patterns (``team-*``) of the rooms that they may enter; None for all.
+        metadata: Goes with everything that they say, into ``event.metadata``.
+    """
+
+    participant_id: str
+    name: str | None = None
+    rooms: tuple[str, ...] | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+Authenticate = Callable[[Scope, Join], Awaitable[dict[str, Any] | None]]
+"""Who is it? Gets the ASGI scope (headers, query) and the client's first message (its ``token``).
+
+Returns None to turn the client away, or a dict: ``participant_id`` (needed); ``name``; ``rooms``, ids or patterns that
+they may enter (all if absent); anything else becomes metadata of what they say.
+"""
+
+OpenRoom = Callable[[str, Visitor], Awaitable[None]]
+"""Makes a room ready for a visitor: creates it, attaches the channel. Raises a :class:`RoomKitError` to refuse."""
+
+
+async def admit(scope: Scope, join: Join, authenticate: Authenticate | None, open_room: OpenRoom | None) -> Visitor:
+    """Let a client in.
+
+    Raises:
+        RoomKitError: ``auth.refused``, ``room.forbidden``, or what ``open_room`` raises.
+    """
+    visitor = guest(join) if authenticate is None else _known(await authenticate(scope, join), join)
+    if visitor.rooms is not None and not any(fnmatchcase(join.room, pattern) for pattern in visitor.rooms):
+        raise RoomKitError(f"you may not enter room {join.room!r}", code="room.forbidden")
+    if open_room is not None:
+        await open_room(join.room, visitor)
+    return visitor
+
+
+def guest(join: Join) -> Visitor:
+    """Somebody whom nobody asked who they are: their id follows from the secret that their client keeps.
+
+    It is a digest, because everybody in the room sees the id, and whoever knew the secret could speak as them.
+    """
+    if join.client is None:
+        raise ProtocolError("client: a secret of 16 to 128 letters, digits, '_' and '-' is needed")
+    return Visitor("guest-" + hashlib.sha256(join.client.encode()).hexdigest()[:24], join.name)
+
+
+def _known(answer: dict[str, Any] | None, join: Join) -> Visitor:
+    if answer is None:
+        raise RoomKitError("the server does not know you", code="auth.refused")
+    metadata = dict(answer)
+    participant_id = str(metadata.pop("participant_id"))
+    name = metadata.pop("name", None) or join.name
+    rooms = metadata.pop("rooms", None)
+    return Visitor(participant_id, name, None if rooms is None else tuple(rooms), metadata)

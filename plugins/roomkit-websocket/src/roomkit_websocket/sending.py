@@ -1,0 +1,86 @@
+"""Sending what waits for clients: any number of tasks may try, one at a time sends to a client.
+
+Whoever drains goes from client to client in its own task. When the send to one suspends, that task stays with it, and
+the clients behind it pass on to another task, so that a slow client delays nobody else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from roomkit_websocket.clients import Client
+from roomkit_websocket.stepping import SendTimeout, step
+
+Spawn = Callable[[Callable[[], Awaitable[None]]], object]
+"""Runs a job in a task of the kit."""
+
+
+class Sending:
+    """The clients that have something to receive.
+
+    Args:
+        timeout: Seconds that one send may take.
+        late: Called with a client whose send took longer.
+        failed: Called with a client whose send raised.
+
+    Attributes:
+        ready: Clients with a queue and without a sender, each at most once; marked as ``listed``.
+        spawn: Where a task for those behind a slow client comes from. Without one they wait for the next drain.
+    """
+
+    __slots__ = ("_failed", "_late", "ready", "spawn", "timeout")
+
+    def __init__(
+        self, timeout: float, late: Callable[[Client], None], failed: Callable[[Client, Exception], None]
+    ) -> None:
+        self.timeout = timeout
+        self.ready: deque[Client] = deque()
+        self.spawn: Spawn | None = None
+        self._late = late
+        self._failed = failed
+
+    async def drain(self) -> None:
+        """Send to everybody who is ready now. Who gets ready while this task waits has drains of their own."""
+        ready = self.ready
+        for _ in range(len(ready)):
+            if not ready:
+                return
+            client = ready.popleft()
+            client.listed = False
+            await self.flush(client)
+
+    async def flush(self, client: Client) -> None:
+        """Send what waits for one client now, unless somebody is sending to it already."""
+        if client.busy or client.held:
+            return
+        queue = client.queue
+        client.busy = True
+        try:
+            for _ in range(len(queue)):
+                if not queue or client.held:
+                    return
+                item = queue[0]  # where it stays until it is sent: a sender may be cancelled
+                try:
+                    await step(client.send(item), self.timeout, self._pass_on)
+                    client.failures = 0
+                except SendTimeout:
+                    self._late(client)
+                except Exception as error:
+                    self._failed(client, error)
+                if queue and queue[0] is item:
+                    queue.popleft()
+        finally:
+            client.busy = False
+            if queue and not client.held:  # more came meanwhile, or this sender was cancelled
+                self._leave(client)
+
+    def _leave(self, client: Client) -> None:
+        if not client.listed:
+            client.listed = True
+            self.ready.append(client)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        if self.ready and self.spawn is not None:
+            self.spawn(self.drain)

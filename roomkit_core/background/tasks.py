@@ -1,0 +1,177 @@
+"""The tasks that a kit runs on its own account.
+
+On asyncio they are plain tasks, so that a kit that nobody entered can start them with its first verb. Trio has no tasks
+without a nursery: there somebody must hold one open, with ``async with kit`` or ``kit.run``.
+
+Every task starts in an empty context: nothing inherits a unit of work, a mark or a lock by accident.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from roomkit_core.errors import KitStateError
+
+log = logging.getLogger("roomkit.background")
+
+Job = Callable[..., Awaitable[None]]
+
+
+class Background:
+    """Runs jobs beside the callers of one kit and knows when none is left."""
+
+    def __init__(self) -> None:
+        self._loop: object | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._group: TaskGroup | None = None
+        self._running = 0
+        self._quiet: list[anyio.Event] = []
+        self._start_up: Callable[[], Awaitable[None]] | None = None
+        self.draining = False
+        self.closed = False
+
+    def on_first_use(self, start_up: Callable[[], Awaitable[None]]) -> None:
+        """What has to be done before the first verb of a kit that nobody entered."""
+        self._start_up = start_up
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the start is through."""
+        return self._start_up is None
+
+    async def started(self) -> None:
+        """Do what the start has to do, or wait for whoever does it."""
+        if self._start_up is not None:
+            await self._start_up()
+
+    def mark_started(self) -> None:
+        """The start is through."""
+        self._start_up = None
+
+    # --- the event loop ---
+
+    def check(self) -> None:
+        """Begin on the running event loop, or insist that it is the one on which the kit began.
+
+        Raises:
+            KitStateError: ``kit.closed``; ``kit.wrong_loop``; ``kit.not_started`` on trio without an open nursery.
+        """
+        if self.closed:
+            raise KitStateError("this kit is closed", code="kit.closed", hint="Make a new RoomKit.")
+        try:
+            loop: object | None = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = _trio_token()
+        if loop is not self._loop:
+            self._bind(loop)
+
+    def _bind(self, loop: object | None) -> None:
+        if self._loop is not None:
+            raise KitStateError(
+                "this kit runs on another event loop",
+                code="kit.wrong_loop",
+                hint="Use a kit only on the event loop on which it was first used; make one kit per loop.",
+            )
+        if not isinstance(loop, asyncio.AbstractEventLoop):
+            raise KitStateError(
+                "this kit is not started, and trio has no background tasks without a nursery",
+                code="kit.not_started",
+                hint="Use 'async with kit:', or 'await nursery.start(kit.run)'.",
+            )
+        self._loop = loop
+
+    async def open(self) -> TaskGroup | None:
+        """Begin on this loop. On trio, opens the task group that :meth:`close_group` has to end in the same task."""
+        if self.closed or self._loop is not None:
+            self.check()
+            return None
+        try:
+            self._loop = asyncio.get_running_loop()
+            return None
+        except RuntimeError:
+            self._loop = _trio_token()
+        self._group = await anyio.create_task_group().__aenter__()
+        return self._group
+
+    async def close_group(self, group: TaskGroup | None) -> None:
+        """End what :meth:`open` returned."""
+        if group is not None:
+            group.cancel_scope.cancel()
+            self._group = None
+            await group.__aexit__(None, None, None)
+
+    # --- jobs ---
+
+    def spawn(self, job: Job, *args: Any) -> None:
+        """Start a job in a task of its own. It handles its own errors; one that gets out is logged."""
+        if self.closed:
+            raise KitStateError("this kit is closed", code="kit.closed")
+        self._running += 1
+        context = Context()
+        if self._group is not None:
+            context.run(self._group.start_soon, self._run_and_count, job, args)
+        else:
+            task = context.run(asyncio.create_task, _run(job, args))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    async def _run_and_count(self, job: Job, args: tuple[Any, ...]) -> None:
+        try:
+            await _run(job, args)
+        finally:
+            self._count_down()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        # A callback and not a ``finally``: a task that is cancelled before its first step never runs its body.
+        self._tasks.discard(task)
+        self._count_down()
+
+    def _count_down(self) -> None:
+        self._running -= 1
+        if not self._running and self._quiet:
+            for event in self._quiet:
+                event.set()
+            self._quiet.clear()
+
+    async def quiet(self) -> None:
+        """Return when no job runs."""
+        while self._running:
+            event = anyio.Event()
+            self._quiet.append(event)
+            await event.wait()
+
+    async def cancel(self) -> None:
+        """Cancel the jobs that are left, wait for them, and take no new ones."""
+        self.closed = True
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        with anyio.CancelScope(shield=True):
+            await self.quiet()
+
+
+async def _run(job: Job, args: tuple[Any, ...]) -> None:
+    try:
+        await job(*args)
+    except Exception:
+        log.exception("a background job failed: %s", getattr(job, "__qualname__", job))
+
+
+def _trio_token() -> object | None:
+    trio = sys.modules.get("trio")
+    if trio is None:
+        return None
+    try:
+        token: object = trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        return None
+    return token

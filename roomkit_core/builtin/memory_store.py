@@ -1,0 +1,424 @@
+"""A store in the memory of one process: the reference for what every store does, and the one for tests.
+
+Writes happen at once and as a whole inside :meth:`InMemoryStore.submit`: first a repeat is recognised, then all guards
+are asked, then everything that can fail is done, and only then something is written. Nothing in it waits, so it needs
+no lock, and two kits over one instance are a fleet in miniature.
+
+What rests is packed (see the modules beside this one); models exist while somebody looks at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from roomkit_core.builtin.clock import SystemClock
+from roomkit_core.builtin.memory_batch import Prepared, check_work, has_rare_parts, pack_events, prepare
+from roomkit_core.builtin.memory_directory import Conversations, Identities, Values
+from roomkit_core.builtin.memory_keys import KeyBook
+from roomkit_core.builtin.memory_rooms import RoomRecord, RoomTable
+from roomkit_core.builtin.memory_work import WorkTable
+from roomkit_core.interfaces.clock import Clock
+from roomkit_core.interfaces.store import Accepted, Answer, ConversationStore, Known, RoomSnapshot, Ticket, WorkFilter
+from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Conversation, Key, KeyResult, Refused
+from roomkit_core.models.enums import ReceiptRank, RoomStatus, TaskStatus
+from roomkit_core.models.event import RoomEvent
+from roomkit_core.models.ids import new_id
+from roomkit_core.models.kinds import ChannelType
+from roomkit_core.models.message import InboundMessage
+from roomkit_core.models.packing import CREATED, ID, INDEX, ROOM, Packed, unpack_event
+from roomkit_core.models.participant import Identity
+from roomkit_core.models.room import Cursor, Room, Version
+from roomkit_core.models.task import Observation, Task
+from roomkit_core.models.time import to_microseconds
+from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
+
+T = TypeVar("T")
+
+_new = tuple.__new__  # a NamedTuple's own constructor costs twice as much, and each message takes two
+
+_EXISTS, _GONE, _STALE, _LOST = Refused("exists"), Refused("gone"), Refused("stale"), Refused("lost")
+
+
+class DoneTicket(Ticket):
+    """A ticket whose answer is there from the beginning."""
+
+    __slots__ = ()
+    answer: Answer  # set by whoever makes one: a ticket is made for every message, and a constructor doubles its price
+
+    async def wait(self) -> Answer:
+        return self.answer
+
+
+class InMemoryStore(ConversationStore):
+    """Rooms, events and work in memory; gone with the process. For one thread, on asyncio and trio.
+
+    Args:
+        clock: Where the time comes from; the machine's clock when omitted. Leases run by its monotonic side, so that a
+            step of the wall clock ends none.
+    """
+
+    is_process_local = True
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = SystemClock() if clock is None else clock
+        self._began = to_microseconds(self._clock.now()) - round(self._clock.monotonic() * 1_000_000)
+        self._rooms = RoomTable()
+        self._records = self._rooms.records
+        self._events: dict[str, Packed] = {}  # what the timelines hold, by event id
+        self._conversations = Conversations(self._records)
+        self._task_rooms: dict[str, str] = {}
+        self._keys = KeyBook(self._records)
+        self._work = WorkTable()
+        self._identities = Identities()
+        self._values = Values()
+
+    def _now(self) -> int:
+        return self._began + round(self._clock.monotonic() * 1_000_000)
+
+    # ------------------------------------------------------------------------------------------------- commit
+
+    def submit(self, changes: ChangeSet) -> Ticket:
+        events = changes.events
+        ticket = DoneTicket()
+        if events[0].id in self._events if events else self._keys.has_commit(changes.commit_id):
+            ticket.answer = self._repeat(changes)
+        else:
+            record = None if changes.room_id is None else self._records.get(changes.room_id)
+            ticket.answer = self._refusal(changes, record) or self._write(changes, record)
+        return ticket
+
+    def _repeat(self, changes: ChangeSet) -> Answer:
+        """The first answer to a batch that was written before; its claims as far as the owner still holds them."""
+        events = changes.events
+        stored = [self._events[event.id] for event in events if event.id in self._events]
+        if len(stored) < len(events):
+            raise ValueError("the batch mixes new events with events that another commit has written")
+        if changes.expected is None:
+            version = None
+        else:
+            epoch = self._records[stored[0][ROOM]].epoch if stored else self._keys.epoch_of(changes.commit_id)
+            version = Version(epoch, changes.commit_id)
+        claims = self._work.held_by(
+            changes.owner, (row.id for row in changes.work), changes.room_id, {event.id for event in events}
+        )
+        return Committed(version, tuple(entry[INDEX] for entry in stored), claims)
+
+    def _refusal(self, changes: ChangeSet, record: RoomRecord | None) -> Refused | None:
+        """The guard that does not hold, if there is one."""
+        expected = changes.expected
+        if record is None:
+            if changes.room_id is not None and expected is not ABSENT:
+                return _GONE
+        elif expected is ABSENT:
+            return _EXISTS
+        elif expected is not None and (record.epoch, record.commit_id) != expected:
+            return _STALE
+        if changes.keys:
+            for key, _ in changes.keys:
+                result = self._keys.find(key)
+                if result is not None:
+                    return Refused("known", key=key, result=result)
+        if changes.claims and (holder := self._conversations.obstacle(changes)) is not None:
+            return Refused("taken", room_id=holder)
+        for row_id, token, _ in changes.discharges:
+            if not self._work.is_held(row_id, token):
+                return _LOST
+        return None
+
+    def _write(self, changes: ChangeSet, record: RoomRecord | None) -> Committed:
+        rare = prepare(changes, self._events) if has_rare_parts(changes) else None
+        index = 0 if record is None else len(record.timeline)
+        events = pack_events(changes, index, self._events) if changes.events else ()
+        has_work = changes.keys or changes.work or changes.discharges or changes.withdrawals or not events
+        if has_work:
+            check_work(changes, self._work)
+        # From here on nothing can fail.
+        if rare is not None:
+            record = self._write_rare(changes, rare, record)
+        version = None
+        if record is not None and changes.expected is not None:
+            record.commit_id = changes.commit_id
+            version = _new(Version, (record.epoch, changes.commit_id))
+        if record is not None and events:
+            self._append(record, events)
+        claims = self._write_work(changes, version) if has_work else ()
+        indexes = (index,) if len(events) == 1 else tuple(range(index, index + len(events)))
+        return _new(Committed, (version, indexes, claims))
+
+    def _append(self, record: RoomRecord, events: tuple[Packed, ...]) -> None:
+        record.timeline.extend(events)
+        for entry in events:
+            self._events[entry[ID]] = entry
+        record.active = moment = events[-1][CREATED]
+        if moment > record.updated:
+            record.updated = moment
+
+    def _write_work(self, changes: ChangeSet, version: Version | None) -> tuple[WorkRow, ...]:
+        """Obligations that end, then those that begin: a row may be born into the lane that its cause has just left."""
+        now, lease, work = self._now(), _microseconds(changes.lease), self._work
+        for row_id, token, outcome in changes.discharges:
+            work.settle(row_id, token, outcome, now)
+        if changes.room_id is not None:
+            for withdrawal in changes.withdrawals:
+                work.withdraw(changes.room_id, withdrawal, now)
+        for key, result in changes.keys:
+            self._keys.decide(key, result, now)
+        if not changes.events:
+            self._keys.remember_commit(changes.commit_id, "" if version is None else version.epoch, now)
+        claims: tuple[WorkRow, ...] = ()
+        for row in changes.work:
+            claimed = work.insert(row, now, changes.owner, lease)
+            if claimed is not None:
+                claims = (*claims, claimed)
+        return claims
+
+    def _write_rare(self, changes: ChangeSet, rare: Prepared, record: RoomRecord | None) -> RoomRecord | None:
+        if rare.room is not None:
+            if record is None:
+                record = self._rooms.create(changes.epoch or "", rare.room)
+            else:
+                self._rooms.replace(record, rare.room)
+        if record is not None:
+            self._write_room_parts(changes, rare, record)
+        for identity_id, text, addresses in rare.identities:
+            self._identities.put(identity_id, text, addresses)
+        for (namespace, key), value in changes.kv.items():
+            self._values.put(namespace, key, value)
+        return record
+
+    def _write_room_parts(self, changes: ChangeSet, rare: Prepared, record: RoomRecord) -> None:
+        for entry in rare.patches:
+            record.timeline[entry[INDEX]] = self._events[entry[ID]] = entry
+        if rare.bindings or rare.participants:
+            self._rooms.change_people(record, rare.bindings, rare.participants)
+        for channel_id in changes.releases:
+            self._conversations.release(record, channel_id)
+        for conversation in changes.claims:
+            self._conversations.take(record, conversation)
+        for task_id, text in rare.tasks:
+            former = self._task_rooms.get(task_id)
+            if former is not None and former != record.id:
+                self._records[former].tasks.pop(task_id)
+            self._task_rooms[task_id] = record.id
+            record.tasks[task_id] = text
+        record.observations.update(rare.observations)
+        record.move_markers(changes.read_markers)
+
+    async def delete_room(self, room_id: str) -> bool:
+        record = self._records.get(room_id)
+        if record is None:
+            return False
+        self._conversations.release(record, None)
+        self._rooms.remove(record)
+        for entry in record.timeline:
+            del self._events[entry[ID]]
+        for task_id in record.tasks:
+            del self._task_rooms[task_id]
+        self._work.forget_room(room_id, self._now())
+        return True
+
+    # --------------------------------------------------------------------------------------------------- work
+
+    async def accept(
+        self,
+        message: InboundMessage,
+        lane: tuple[str, ...],
+        key: Key | None,
+        *,
+        owner: str = "",
+        lease: float | None = None,
+    ) -> Accepted | Known:
+        if key is not None:
+            row = self._work.accepted(key)
+            if row is not None:
+                return Known(row.id, row.state)
+            result = self._keys.find(key)
+            if result is not None:
+                return Known(result.event_id or "", WorkState.REFUSED if result.blocked else WorkState.DONE)
+        row = WorkRow(
+            id=new_id(),
+            kind=WorkKind.INBOUND,
+            channel_id=message.channel_id,
+            lane=lane,
+            room_id=None,
+            event_id=None,
+            payload=(message.model_dump_json(),),
+            state=WorkState.PENDING if lease is None else WorkState.IN_FLIGHT,
+            key=key,
+        )
+        return Accepted(row.id, self._work.insert(row, self._now(), owner, _microseconds(lease or 0)))
+
+    async def claim(
+        self,
+        owner: str,
+        *,
+        lease: float,
+        limit: int,
+        kinds: Iterable[WorkKind] | None = None,
+        channels: Iterable[str] | None = None,
+        lanes: Iterable[tuple[str, ...]] | None = None,
+    ) -> list[WorkRow]:
+        return self._work.claim(
+            owner,
+            self._now(),
+            _microseconds(lease),
+            limit,
+            None if kinds is None else frozenset(kinds),
+            None if channels is None else frozenset(channels),
+            lanes,
+        )
+
+    async def settle(
+        self, row_id: str, token: int, outcome: Outcome, *, due_in: float | None = None, parts_done: int | None = None
+    ) -> bool:
+        now = self._now()
+        due = None if due_in is None else now + _microseconds(due_in)
+        return self._work.settle(row_id, token, outcome, now, due, parts_done)
+
+    async def renew(self, claims: Sequence[tuple[str, int]], *, lease: float) -> list[str]:
+        until = self._now() + _microseconds(lease)
+        return [row_id for row_id, token in claims if not self._work.renew(row_id, token, until)]
+
+    async def note_receipt(self, channel_id: str, provider_id: str, rank: str, at: int) -> bool:
+        return self._work.note_receipt(channel_id, provider_id, ReceiptRank(rank).value, self._now())
+
+    async def expire(self, now: int) -> int:
+        return self._work.expire(now)
+
+    async def purge(self, before: int) -> int:
+        return self._work.purge(before) + self._keys.purge(before)
+
+    async def list_work(self, where: WorkFilter, *, limit: int = 100, after: str | None = None) -> list[WorkRow]:
+        return self._work.find(where, limit, after)
+
+    # ------------------------------------------------------------------------------------------ rooms and events
+
+    async def load_room(self, room_id: str, *, tail: int = 0) -> RoomSnapshot | None:
+        record = self._records.get(room_id)
+        if record is None:
+            return None
+        return RoomSnapshot(
+            Version(record.epoch, record.commit_id),
+            record.room(),
+            record.all_bindings(),
+            record.all_participants(),
+            len(record.timeline),
+            record.timeline[-tail:] if tail > 0 else [],
+        )
+
+    async def timeline(self, room_id: str, after: int, limit: int) -> tuple[Cursor, list[RoomEvent]] | None:
+        record = self._records.get(room_id)
+        if record is None:
+            return None
+        start = max(after + 1, 0)
+        page = record.timeline[start : start + max(limit, 0)]
+        return record.head, [unpack_event(entry) for entry in page]
+
+    async def heads(self, room_ids: Iterable[str]) -> dict[str, Cursor]:
+        records = (self._records.get(room_id) for room_id in room_ids)
+        return {record.id: record.head for record in records if record is not None}
+
+    async def find_key(self, key: Key) -> KeyResult | None:
+        return self._keys.find(key)
+
+    async def find_conversation(self, conversation: Conversation) -> str | None:
+        return self._conversations.find(conversation)
+
+    async def get_event(self, event_id: str) -> RoomEvent | None:
+        entry = self._events.get(event_id)
+        return None if entry is None else unpack_event(entry)
+
+    async def list_events(
+        self,
+        room_id: str,
+        offset: int = 0,
+        limit: int = 50,
+        visibility_filter: str | None = None,
+        *,
+        after_index: int | None = None,
+        before_index: int | None = None,
+        newest_first: bool = False,
+    ) -> list[RoomEvent]:
+        if after_index is not None and before_index is not None:
+            raise ValueError("a page has one cursor: after_index or before_index, not both")
+        record = self._records.get(room_id)
+        if record is None:
+            return []
+        has_cursor = after_index is not None or before_index is not None
+        page = record.page(
+            0 if after_index is None else after_index + 1,
+            len(record.timeline) if before_index is None else before_index,
+            0 if has_cursor else offset,
+            limit,
+            visibility_filter,
+            backwards=before_index is not None or (newest_first and not has_cursor),
+        )
+        return [unpack_event(entry) for entry in page]
+
+    async def find_rooms(
+        self,
+        organization_id: str | None = None,
+        status: RoomStatus | None = None,
+        metadata_filter: dict[str, Any] | None = None,
+        *,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[Room]:
+        records: Iterable[RoomRecord] = self._rooms.find(organization_id, status)
+        if metadata_filter:
+            records = (record for record in records if record.has_metadata(metadata_filter))
+        return [record.room() for record in _page(records, offset, limit)]
+
+    async def find_latest_room(
+        self, participant_id: str, channel_type: ChannelType | None = None, status: RoomStatus | None = None
+    ) -> Room | None:
+        record = next(self._rooms.with_person(participant_id, channel_type, status), None)
+        return None if record is None else record.room()
+
+    async def find_room_ids_by_channel(
+        self, channel_id: str, status: RoomStatus | None = None, limit: int = 2
+    ) -> list[str]:
+        return [record.id for record in _page(self._rooms.with_channel(channel_id, status), 0, limit)]
+
+    # --------------------------------------------------------------------------------------------- the rest
+
+    async def get_identity(self, identity_id: str) -> Identity | None:
+        return self._identities.get(identity_id)
+
+    async def resolve_identity(self, channel_type: str, address: str) -> Identity | None:
+        return self._identities.resolve((channel_type, address))
+
+    async def get_task(self, task_id: str) -> Task | None:
+        room_id = self._task_rooms.get(task_id)
+        if room_id is None:
+            return None
+        return Task.model_validate_json(self._records[room_id].tasks[task_id])
+
+    async def list_tasks(self, room_id: str, status: TaskStatus | None = None) -> list[Task]:
+        record = self._records.get(room_id)
+        tasks = [] if record is None else record.all_tasks()
+        return [task for task in tasks if status in (None, task.status)]
+
+    async def list_observations(self, room_id: str) -> list[Observation]:
+        record = self._records.get(room_id)
+        return [] if record is None else record.all_observations()
+
+    async def list_read_markers(self, room_id: str) -> dict[str, int]:
+        record = self._records.get(room_id)
+        return {} if record is None else dict(record.markers)
+
+    async def kv_get(self, namespace: str, key: str) -> str | None:
+        return self._values.get(namespace, key)
+
+    async def kv_scan(self, namespace: str, prefix: str = "") -> list[tuple[str, str]]:
+        return self._values.scan(namespace, prefix)
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+def _page(items: Iterable[T], offset: int, limit: int) -> Iterator[T]:
+    return islice(items, max(offset, 0), max(offset, 0) + max(limit, 0))

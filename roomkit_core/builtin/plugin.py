@@ -1,0 +1,19 @@
+"""The built-in implementations as a plugin, announced and found like anybody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from roomkit_core.plugin import Component, Kind, PluginInfo, hookimpl
+
+PLUGIN = PluginInfo("builtin", api="1.0", summary="What RoomKit uses when nothing else is given")
+
+
+@hookimpl
+def roomkit_components() -> Iterator[Component]:
+    """Store, locks and router, each in memory and for one process."""
+    yield Component(Kind.STORE, "memory", "roomkit_core.builtin.memory_store:InMemoryStore", summary="For tests")
+    yield Component(Kind.LOCK, "memory", "roomkit_core.builtin.locks:InMemoryLockManager", summary="For one process")
+    yield Component(
+        Kind.ROUTER, "default", "roomkit_core.builtin.router:DefaultInboundRoomRouter", summary="By conversation key"
+    )

@@ -1,0 +1,76 @@
+"""Live targets: drained inline by a caller that waits, by a task of the kit otherwise.
+
+As long as no client's socket makes a drain suspend, a caller that waits drains all channels itself, without a task or a
+switch (20 to 40 us saved). When the drain of one channel suspends, the channels behind it pass to a task: a started
+coroutine is never moved to another task, because its cancel scopes would not close there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Sequence
+from types import coroutine
+from typing import Any
+
+from roomkit_core.engine.flow.following import Following
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.targets import Target
+from roomkit_core.hooks.node import Node, current
+
+log = logging.getLogger("roomkit.live")
+
+
+async def drain_inline(ports: Ports, targets: Sequence[Target], following: Following | None) -> None:
+    """Send what the hints queued, in the task of the caller."""
+    node = Node(ports.kit, "channel")
+    token = current.set(node)
+    try:
+        await _drain(ports, targets, following)
+    finally:
+        node.die()
+        current.reset(token)
+
+
+async def drain_in_task(ports: Ports, targets: Sequence[Target], following: Following | None) -> None:
+    """Send what the hints queued, in a task of the kit."""
+    try:
+        await drain_inline(ports, targets, following)
+    finally:
+        if following is not None:
+            following.attempt_done()
+
+
+def spawn_drain(ports: Ports, targets: Sequence[Target], following: Following | None) -> None:
+    """Let a task of the kit send what the hints queued."""
+    if following is not None:
+        following.add_attempt()
+    ports.background.spawn(drain_in_task, ports, targets, following)
+
+
+@coroutine
+def _drain(ports: Ports, targets: Sequence[Target], following: Following | None) -> Generator[Any, Any, None]:
+    for position, target in enumerate(targets):
+        steps = target.channel.drain().__await__()
+        try:
+            yielded = next(steps)
+        except StopIteration:
+            continue
+        except Exception:
+            log.exception("drain of channel %r raised", target.channel_id, extra={"channel_id": target.channel_id})
+            continue
+        rest = targets[position + 1 :]
+        if rest:
+            spawn_drain(ports, rest, following)
+        try:
+            while True:
+                try:
+                    sent = yield yielded
+                except BaseException as error:
+                    yielded = steps.throw(error)
+                else:
+                    yielded = next(steps) if sent is None else steps.send(sent)
+        except StopIteration:
+            return
+        except Exception:
+            log.exception("drain of channel %r raised", target.channel_id, extra={"channel_id": target.channel_id})
+            return

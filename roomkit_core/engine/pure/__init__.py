@@ -1,0 +1,1 @@
+"""Decisions without effects: models in, models out."""

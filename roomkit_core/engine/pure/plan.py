@@ -1,0 +1,155 @@
+"""The plan: what each target of an event is owed, rendered and pinned. Pure; nothing is sent here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from roomkit_core.engine.pure.permissions import is_asked, reaches, receives
+from roomkit_core.errors import RoomKitError
+from roomkit_core.models.channel import Route
+from roomkit_core.models.enums import ChannelCategory
+from roomkit_core.models.ids import new_id
+from roomkit_core.models.packing import PackedContent, pack_content
+from roomkit_core.models.work import WorkKind, WorkRow, WorkState
+
+if TYPE_CHECKING:
+    from roomkit_core.interfaces.channel import Channel
+    from roomkit_core.models.channel import ChannelBinding
+    from roomkit_core.models.event import RoomEvent
+
+
+class Target(Protocol):
+    """A registered channel, as far as a plan needs to know it."""
+
+    channel: Channel
+    is_live: bool
+    is_asked: bool
+
+    @property
+    def free(self) -> int:
+        """How many more rows of it could start now."""
+        ...
+
+
+class Plan(NamedTuple):
+    """What an event is owed: hints for live channels, rows for the others, questions for those that answer."""
+
+    live: tuple[Any, ...] = ()
+    rows: tuple[WorkRow, ...] = ()
+    asks: tuple[ChannelBinding, ...] = ()
+
+
+NOTHING = Plan()
+
+
+def plan(event: RoomEvent, bindings: Iterable[ChannelBinding], targets: Mapping[str, Any]) -> Plan:
+    """What the event is owed, binding by binding in the order of their attachment."""
+    live: list[Any] = []
+    rows: list[WorkRow] = []
+    asks: list[ChannelBinding] = []
+    visibility = event.visibility
+    source_id = event.source.channel_id
+    for binding in bindings:
+        if not receives(binding) or (visibility != "all" and not reaches(visibility, binding)):
+            continue
+        target = targets.get(binding.channel_id)
+        if target is None:
+            if binding.channel_id != source_id:
+                rows.append(_unregistered(event, binding))
+            continue
+        if (target.is_asked or binding.category is ChannelCategory.INTELLIGENCE) and is_asked(event, binding):
+            asks.append(binding)
+        if binding.category is ChannelCategory.INTELLIGENCE:
+            continue
+        if target.is_live:
+            live.append(target)
+        else:
+            rows.extend(_owed(event, binding, target))
+    return Plan(tuple(live), tuple(rows), tuple(asks))
+
+
+def _owed(event: RoomEvent, binding: ChannelBinding, target: Target) -> list[WorkRow]:
+    """One row for each route but the author's; without routes one for the channel, unless it is the source."""
+    routes = list(_routes(event, binding))
+    if not routes:
+        return []
+    payload: tuple[PackedContent, ...] = ()
+    failure: RoomKitError | None = None
+    try:
+        payload = tuple(pack_content(part) for part in target.channel.render(event.content).parts)
+    except RoomKitError as error:
+        failure = error
+    except Exception as error:
+        failure = RoomKitError(
+            f"render of channel {binding.channel_id!r} raised {type(error).__name__}: {error}",
+            code="content.render_failed",
+        )
+    return [_row(event, binding, route, payload, failure) for route in routes]
+
+
+def _routes(event: RoomEvent, binding: ChannelBinding) -> Iterable[Route | None]:
+    is_source = binding.channel_id == event.source.channel_id
+    if not binding.routes:
+        return () if is_source else (None,)
+    author = event.source.participant_id if is_source else None
+    seen: dict[str, Route] = {}
+    for participant, route in binding.routes.items():
+        if participant != author:
+            seen.setdefault(route.lane, route)
+    return seen.values()
+
+
+def _row(
+    event: RoomEvent,
+    binding: ChannelBinding,
+    route: Route | None,
+    payload: tuple[PackedContent, ...],
+    failure: RoomKitError | None,
+) -> WorkRow:
+    row_id = new_id()
+    return WorkRow(
+        id=row_id,
+        kind=WorkKind.DELIVERY,
+        channel_id=binding.channel_id,
+        lane=(event.room_id, binding.channel_id, "" if route is None else route.lane),
+        room_id=event.room_id,
+        event_id=event.id,
+        payload=payload,
+        route=None if route is None else route.model_dump_json(),
+        provider_key=row_id,
+        correlation_id=event.correlation_id or event.id,
+        state=WorkState.PENDING if failure is None else WorkState.FAILED,
+        code=None if failure is None else failure.code,
+        reason=None if failure is None else str(failure),
+    )
+
+
+def _unregistered(event: RoomEvent, binding: ChannelBinding) -> WorkRow:
+    """Nobody here can render for it; said at once instead of skipped in silence (T14)."""
+    failure = RoomKitError(
+        f"channel {binding.channel_id!r} is not registered with this kit", code="channel.not_registered"
+    )
+    return _row(event, binding, None, (), failure)
+
+
+def ask_row(event: RoomEvent, binding: ChannelBinding, budget: int) -> WorkRow:
+    """The question about an event to an intelligence channel; its chain may bring ``budget`` more events."""
+    row_id = new_id()
+    return WorkRow(
+        id=row_id,
+        kind=WorkKind.ASK,
+        channel_id=binding.channel_id,
+        lane=(event.room_id, binding.channel_id, "?"),
+        room_id=event.room_id,
+        event_id=event.id,
+        payload=(str(budget),),
+        provider_key=row_id,
+        correlation_id=event.correlation_id or event.id,
+    )
+
+
+def share_budget(left: int, asks: int) -> tuple[int, int]:
+    """How many of ``asks`` questions are made, and what budget each gets, of ``left``."""
+    made = min(asks, left)
+    return made, max(0, (left - asks) // asks) if asks else 0

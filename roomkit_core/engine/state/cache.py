@@ -1,0 +1,76 @@
+"""The room cache: the rooms used last, within a budget of bytes.
+
+It holds what is durable and nothing else. Only a hint: a commit that was planned on an old state is refused by the store,
+and the room is read again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from roomkit_core.engine.state.room_state import MAX_WINDOW, MIN_WINDOW, RoomState
+from roomkit_core.interfaces.store import ConversationStore
+
+ROOM_BYTES = 6_000  # a room with two bindings, measured
+EVENT_BYTES = 700  # a packed text message, measured
+
+
+class RoomCache:
+    """Least recently used rooms of one kit.
+
+    Args:
+        store: Where rooms are read.
+        budget: Bytes, estimated.
+    """
+
+    def __init__(self, store: ConversationStore, budget: int) -> None:
+        self._store = store
+        self._rooms: OrderedDict[str, RoomState] = OrderedDict()
+        self._most = max(1, budget // (ROOM_BYTES + EVENT_BYTES * MIN_WINDOW))
+        self.window = MIN_WINDOW
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def widen(self, window: int) -> None:
+        """A channel wants to see this many recent messages."""
+        self.window = max(self.window, min(window, MAX_WINDOW))
+
+    def peek(self, room_id: str) -> RoomState | None:
+        """The cached state, or None; the room counts as used."""
+        state = self._rooms.get(room_id)
+        if state is not None:
+            self._rooms.move_to_end(room_id)
+        return state
+
+    async def get(self, room_id: str) -> RoomState | None:
+        """The cached state, else that of the store; None if there is no such room."""
+        state = self._rooms.get(room_id)
+        if state is None:
+            return await self.load(room_id)
+        self._rooms.move_to_end(room_id)
+        return state
+
+    async def load(self, room_id: str) -> RoomState | None:
+        """The state as the store has it now."""
+        snapshot = await self._store.load_room(room_id, tail=self.window)
+        if snapshot is None:
+            self._rooms.pop(room_id, None)
+            return None
+        state = RoomState.from_snapshot(snapshot, self.window)
+        self.put(room_id, state)
+        return state
+
+    def put(self, room_id: str, state: RoomState) -> None:
+        """Remember the state that a commit led to."""
+        rooms = self._rooms
+        if room_id not in rooms and len(rooms) >= self._most:
+            rooms.popitem(last=False)
+        rooms[room_id] = state
+        rooms.move_to_end(room_id)
+
+    def drop(self, room_ids: Iterable[str]) -> None:
+        """Forget rooms; they are read again when needed."""
+        for room_id in room_ids:
+            self._rooms.pop(room_id, None)

@@ -1,0 +1,138 @@
+"""A room as the cache holds it: what is durable, at one version, with the end of its timeline.
+
+A state never changes; a commit makes the next one from it. What a plain message moves, the counters, is kept beside the
+room model, which is brought up to date when somebody looks at it. Timelines' ends are append-only lists of packed events
+that successive states share, each with its own end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roomkit_core.interfaces.store import RoomSnapshot
+from roomkit_core.models.base import evolve
+from roomkit_core.models.channel import ChannelBinding
+from roomkit_core.models.context import RoomContext
+from roomkit_core.models.packing import CREATED, Packed
+from roomkit_core.models.participant import Participant
+from roomkit_core.models.room import Room, Version
+from roomkit_core.models.time import from_microseconds
+
+MIN_WINDOW = 50
+MAX_WINDOW = 2000
+
+
+class RoomState:
+    """One version of a room.
+
+    Attributes:
+        version: What a plan made on this state names.
+        bindings: By channel id, in the order of attachment. Replaced, never mutated.
+        participants: By id. Replaced, never mutated.
+        next_index: What the next event gets.
+        tail: Packed events, ascending; only the first ``end`` of them belong to this state.
+    """
+
+    __slots__ = ("_base", "_room", "bindings", "end", "next_index", "participants", "tail", "version", "window")
+
+    def __init__(
+        self,
+        version: Version,
+        base: Room,
+        bindings: dict[str, ChannelBinding],
+        participants: dict[str, Participant],
+        next_index: int,
+        tail: list[Packed],
+        end: int,
+        window: int,
+    ) -> None:
+        self.version = version
+        self._base = base
+        self._room: Room | None = None
+        self.bindings = bindings
+        self.participants = participants
+        self.next_index = next_index
+        self.tail = tail
+        self.end = end
+        self.window = window
+
+    @classmethod
+    def from_snapshot(cls, snapshot: RoomSnapshot, window: int) -> RoomState:
+        """The state that the store reported."""
+        tail = list(snapshot.tail)
+        return cls(
+            snapshot.version,
+            snapshot.room,
+            dict(snapshot.bindings),
+            dict(snapshot.participants),
+            snapshot.next_index,
+            tail,
+            len(tail),
+            window,
+        )
+
+    @property
+    def status(self) -> Any:
+        """The room's status, without bringing its counters up to date."""
+        return self._base.status
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The room's metadata, without bringing its counters up to date."""
+        return self._base.metadata
+
+    @property
+    def base(self) -> Room:
+        """The room with counters that may be behind."""
+        return self._base
+
+    @property
+    def room(self) -> Room:
+        """The room, counters included."""
+        if self._room is None:
+            self._room = with_counters(self._base, self.next_index, self.tail[self.end - 1] if self.end else None)
+        return self._room
+
+    def after(
+        self,
+        version: Version,
+        room: Room | None,
+        bindings: dict[str, ChannelBinding],
+        participants: dict[str, Participant],
+        packed: tuple[Packed, ...],
+    ) -> RoomState:
+        """The state that a commit on this one leads to."""
+        tail = self.tail
+        if packed:
+            if len(tail) != self.end or self.end > 4 * self.window + 64:
+                # Somebody else appended behind this state, or the list has grown enough: go on with a fresh end of it.
+                tail = tail[max(0, self.end - self.window) : self.end]
+            tail.extend(packed)
+        return RoomState(
+            version,
+            self._base if room is None else room,
+            bindings,
+            participants,
+            self.next_index + len(packed),
+            tail,
+            len(tail),
+            self.window,
+        )
+
+    def context(self, attempt: int = 1) -> RoomContext:
+        """The lazy snapshot that hooks and channels get."""
+        return RoomContext.of(self, attempt)
+
+
+def with_counters(base: Room, count: int, last: Packed | None) -> Room:
+    """``base`` with its counters at ``count`` events, the newest of which is ``last``."""
+    if count == base.event_count or last is None:
+        return base
+    moment = from_microseconds(last[CREATED])
+    return evolve(
+        base,
+        event_count=count,
+        latest_index=count - 1,
+        updated_at=max(base.updated_at, moment),
+        timers=evolve(base.timers, last_activity_at=moment),
+    )

@@ -1,0 +1,353 @@
+"""The unit of work: what one tenure of a room's lock wants to write, all of it or nothing.
+
+A unit works on one state of its room. Its effects are in an immutable :class:`Draft`, made at the first effect, so that a
+savepoint is reading ``unit.draft`` and taking back is assigning it. What deciding hooks do to their room joins the unit
+through a :class:`Joined` view, which refuses to write once the hook has ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from roomkit_core.engine.pure.plan import NOTHING, Plan
+from roomkit_core.engine.state.room_state import RoomState
+from roomkit_core.errors import ConflictError
+from roomkit_core.hooks.node import Chain, Node, ancestry
+from roomkit_core.models.changes import Conversation, Discharge, Key, KeyResult, Withdrawal
+from roomkit_core.models.packing import pack_event
+
+if TYPE_CHECKING:
+    from roomkit_core.engine.state.ports import Ports
+    from roomkit_core.models.channel import ChannelBinding
+    from roomkit_core.models.context import RoomContext
+    from roomkit_core.models.event import EventSource, RoomEvent
+    from roomkit_core.models.kinds import HookTrigger
+    from roomkit_core.models.participant import Participant
+    from roomkit_core.models.room import Room
+    from roomkit_core.models.task import Observation, Task
+
+
+class Entry:
+    """One event of a unit, decided and planned.
+
+    Attributes:
+        event: As it will be stored.
+        plan: What it is owed.
+        chain: The hooks that sent it, to none of which it is shown.
+        observed: Whether observers see it; bookkeeping events of the room are not for them.
+    """
+
+    __slots__ = ("chain", "event", "observed", "plan")
+
+    def __init__(self, event: RoomEvent, plan: Plan = NOTHING, chain: Chain = (), *, observed: bool = True) -> None:
+        self.event = event
+        self.plan = plan
+        self.chain = chain
+        self.observed = observed
+
+
+class Announcement(NamedTuple):
+    """What handlers and observers are told once the unit is committed.
+
+    Attributes:
+        name: The framework event, or None.
+        channel_id: The channel that it is about.
+        event_id: The event that it is about.
+        data: More of it.
+        trigger: The moment whose hooks are called, or None.
+        event: What they are called with.
+        source: What their filters look at.
+    """
+
+    name: str | None
+    channel_id: str | None = None
+    event_id: str | None = None
+    data: dict[str, Any] | None = None
+    trigger: HookTrigger | None = None
+    event: RoomEvent | None = None
+    source: EventSource | None = None
+
+
+class Draft:
+    """The effects so far. Never mutated: :meth:`having` gives the next draft. Defaults are those of the class."""
+
+    room: Room | None = None
+    bindings: dict[str, ChannelBinding] | None = None
+    participants: dict[str, Participant] | None = None
+    taken: int = 0  # indexes, also of events that are still being decided
+    entries: tuple[Entry, ...] = ()
+    keys: tuple[tuple[Key, KeyResult], ...] = ()
+    claims: tuple[Conversation, ...] = ()
+    takeover: frozenset[Conversation] = frozenset()
+    releases: tuple[str | None, ...] = ()
+    withdrawals: tuple[Withdrawal, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
+
+    @property
+    def moves_version(self) -> bool:
+        """Whether anything here is covered by the room's version; tasks and observations are not."""
+        return bool(
+            self.taken
+            or self.keys
+            or self.room is not None
+            or self.bindings is not None
+            or self.participants is not None
+            or self.claims
+            or self.releases
+            or self.withdrawals
+        )
+
+    def announce(self, *announcements: Announcement) -> Draft:
+        """This draft with more announcements."""
+        return self.having(announcements=(*self.announcements, *announcements))
+
+    def having(self, **changes: Any) -> Draft:
+        """This draft with changes."""
+        draft = Draft()
+        draft.__dict__.update(self.__dict__)
+        draft.__dict__.update(changes)
+        return draft
+
+
+UNTOUCHED = Draft()
+
+
+class Unit:
+    """One try at one tenure.
+
+    Attributes:
+        ports: The kit's surroundings.
+        room_id: The room.
+        state: The state on which everything here is planned.
+        draft: The effects.
+        attempt: 1 for the first try.
+        budget: How many events its chain may bring, the first one not counted.
+        discharges: The obligations that the commit fulfils.
+        doomed: Why the unit is to be thrown away, if it is.
+        children: Units of other rooms that run inside a hook of this one.
+        waits_for: Rooms that hooks of this unit wait for.
+        refusal: Why nothing will be written, if the verdict rests on the state alone.
+    """
+
+    __slots__ = (
+        "_context",
+        "_context_draft",
+        "attempt",
+        "budget",
+        "children",
+        "discharges",
+        "doomed",
+        "draft",
+        "ports",
+        "refusal",
+        "room_id",
+        "state",
+        "waits_for",
+    )
+
+    # Declared and not only slots, because Joined puts a property in the place of ``draft``.
+    draft: Draft
+
+    def __init__(
+        self,
+        ports: Ports,
+        room_id: str,
+        state: RoomState,
+        budget: int,
+        attempt: int = 1,
+        context: RoomContext | None = None,
+        discharges: tuple[Discharge, ...] = (),
+    ) -> None:
+        self.ports = ports
+        self.room_id = room_id
+        self.state = state
+        self.draft = UNTOUCHED
+        self.attempt = attempt
+        self.budget = budget
+        self.discharges = discharges
+        self.doomed: BaseException | None = None
+        self.children: tuple[Unit, ...] = ()
+        self.waits_for: tuple[str, ...] = ()
+        self.refusal: str | None = None
+        self._context = context
+        self._context_draft = UNTOUCHED
+
+    # --- the working copy ---
+
+    @property
+    def bindings(self) -> dict[str, ChannelBinding]:
+        """The room's channels as the unit would leave them."""
+        changed = self.draft.bindings
+        return self.state.bindings if changed is None else changed
+
+    @property
+    def participants(self) -> dict[str, Participant]:
+        """The room's people as the unit would leave them."""
+        changed = self.draft.participants
+        return self.state.participants if changed is None else changed
+
+    @property
+    def room(self) -> Room:
+        """The room as the unit would leave it."""
+        changed = self.draft.room
+        return self.state.room if changed is None else changed
+
+    def copy(self) -> RoomState:
+        """The working copy as a state of its own: what reads from inside the unit see."""
+        state = self.state
+        packed = tuple(pack_event(entry.event) for entry in self.entries())
+        tail = [*state.tail[max(0, state.end - state.window) : state.end], *packed]
+        return RoomState(
+            state.version,
+            self.room,
+            self.bindings,
+            self.participants,
+            state.next_index + len(packed),
+            tail,
+            len(tail),
+            state.window,
+        )
+
+    def context(self) -> RoomContext:
+        """The room as the unit would leave it, for hooks and channels."""
+        draft = self.draft
+        if self._context is None or self._context_draft is not draft:
+            plain = not draft.entries and draft.room is None and draft.bindings is None and draft.participants is None
+            if not plain or self._context is None:
+                self._context = (self.state if plain else self.copy()).context(self.attempt)
+            self._context_draft = draft
+        return self._context
+
+    def entries(self) -> list[Entry]:
+        """The events that are decided, in the order of their indexes."""
+        entries = self.draft.entries
+        if len(entries) < 2:
+            return list(entries)
+        return sorted(entries, key=lambda entry: entry.event.index)
+
+    # --- effects ---
+
+    def change(self, **changes: Any) -> None:
+        """Put changed fields into the draft."""
+        self.draft = self.draft.having(**changes)
+
+    def restore(self, draft: Draft) -> None:
+        """Take back what was done since ``draft`` was the draft."""
+        self.draft = draft
+
+    def take_index(self) -> int:
+        """Reserve the next index.
+
+        Raises:
+            ConflictError: ``loop``: the unit is full.
+        """
+        draft = self.draft
+        taken = draft.taken
+        if taken >= self.ports.max_events:
+            raise ConflictError(
+                f"a unit of work holds at most {self.ports.max_events} events; hooks seem to answer each other",
+                code="loop",
+                hint="Let each hook ignore events of the channels that it sends through, or raise max_chain_depth.",
+                retryable=False,
+            )
+        self.draft = Draft() if draft is UNTOUCHED else draft.having()
+        self.draft.taken = taken + 1
+        return self.state.next_index + taken
+
+    def add(self, entry: Entry, key: Key | None = None, result: KeyResult | None = None) -> None:
+        """Put a decided event into the draft, with its idempotency key."""
+        draft = self.draft.having(entries=(*self.draft.entries, entry))
+        if key is not None and result is not None:
+            draft.keys = (*draft.keys, (key, result))
+        self.draft = draft
+
+    def budget_left(self) -> int:
+        """How many more events the chain may bring: each beyond the first of the unit has spent one."""
+        return self.budget - max(0, self.draft.taken - 1)
+
+    def find_key(self, key: Key) -> KeyResult | None:
+        """What the unit itself has decided about a key."""
+        for known, result in self.draft.keys:
+            if known == key:
+                return result
+        return None
+
+
+class Joined(Unit):
+    """A unit as code inside one of its hooks sees it; effects go to the unit itself, as long as that hook lives."""
+
+    __slots__ = ("_node", "_unit")
+
+    def __init__(self, unit: Unit, node: Node) -> None:  # deliberately not super().__init__: nothing here is its own
+        self._unit = unit
+        self._node = node
+        self.ports = unit.ports
+        self.room_id = unit.room_id
+        self.state = unit.state
+        self.attempt = unit.attempt
+        self.budget = unit.budget
+        self.discharges = ()
+        self.children = ()
+        self.waits_for = ()
+        self.refusal = None
+        self._context = None
+        self._context_draft = UNTOUCHED
+
+    @property
+    def root(self) -> Unit:
+        """The unit that will be committed."""
+        return self._unit.root if isinstance(self._unit, Joined) else self._unit
+
+    @property
+    def draft(self) -> Draft:  # type: ignore[override]  # a property in the place of the attribute, on purpose
+        """The draft of the unit."""
+        return self._unit.draft
+
+    @draft.setter
+    def draft(self, draft: Draft) -> None:
+        if not self._node.alive:
+            raise ConflictError(
+                "the hook in whose unit of work this wanted to write has ended",
+                code="hook.ended",
+                hint="Await what a hook starts, or do it from an AFTER_BROADCAST observer.",
+                retryable=False,
+            )
+        self._unit.draft = draft
+
+    def restore(self, draft: Draft) -> None:
+        """As in :class:`Unit`; what belongs to a hook that has ended was taken back with it."""
+        if self._node.alive:
+            self._unit.restore(draft)
+
+    @property
+    def doomed(self) -> BaseException | None:  # type: ignore[override]
+        """Whether the unit itself is to be thrown away."""
+        return self._unit.doomed
+
+
+def own_unit(ports: Ports, room_id: str) -> tuple[Node, Unit] | None:
+    """The unit of ``room_id`` that the running code may join, with the hook node it joins through.
+
+    Only the nearest unit counts, and only through calls that are still running.
+    """
+    for node in ancestry(ports.kit):
+        if not node.alive:
+            return None
+        if node.unit is not None:
+            return (node, node.unit) if node.unit.room_id == room_id else None
+    return None
+
+
+def held_units(ports: Ports) -> list[Unit]:
+    """The units whose hooks the running code is in, innermost first, each once."""
+    units: list[Unit] = []
+    for node in ancestry(ports.kit):
+        if not node.alive:
+            break
+        if node.unit is not None:
+            unit = node.unit.root if isinstance(node.unit, Joined) else node.unit
+            if unit not in units:
+                units.append(unit)
+    return units

@@ -1,0 +1,287 @@
+"""Steps 14 to 16: what happens when a commit is durable. Nothing here can undo it, and nothing here waits.
+
+Claimed rows go to runners, live targets get their hints, observers and handlers are queued. What the caller then waits for
+is counted in a :class:`Following`; a caller that is cancelled leaves everything to tasks of the kit.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from roomkit_core.engine.flow.following import Following
+from roomkit_core.engine.flow.live import drain_inline, spawn_drain
+from roomkit_core.engine.flow.runners import Runners, Work
+from roomkit_core.engine.state.commit import Batch
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.targets import Target, delivery_result
+from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
+from roomkit_core.engine.steps.results import by_channel, failed_at_birth
+from roomkit_core.engine.steps.tenure import Tenure
+from roomkit_core.hooks.observers import Observer
+from roomkit_core.models.base import EMPTY
+from roomkit_core.models.changes import Committed
+from roomkit_core.models.delivery import DeliveryError, DeliveryResult
+from roomkit_core.models.enums import DeliveryState, EventStatus, HookExecution
+from roomkit_core.models.event import RoomEvent
+from roomkit_core.models.kinds import HookTrigger
+from roomkit_core.models.room import Cursor
+from roomkit_core.models.work import WorkKind, WorkRow, WorkState
+
+log = logging.getLogger("roomkit.engine")
+
+
+class Aftermath:
+    """What follows from the commit of one passage.
+
+    Args:
+        ports: The surroundings.
+        runners: Take claimed rows.
+        following: Who waits for what follows; None if nobody does.
+        is_answer: The commit follows from an earlier call, so that its rows are not that call's own.
+        inline: Whether the caller drains live targets itself.
+    """
+
+    __slots__ = ("_inline", "_is_answer", "_live", "_ports", "_results", "_rows", "_runners", "following")
+
+    def __init__(
+        self,
+        ports: Ports,
+        runners: Runners,
+        following: Following | None,
+        *,
+        is_answer: bool = False,
+        inline: bool = True,
+    ) -> None:
+        self._ports = ports
+        self._runners = runners
+        self.following = following
+        self._is_answer = is_answer
+        self._inline = inline
+        self._live: tuple[Target, ...] = ()
+        self._results: dict[str, dict[str, DeliveryResult]] | None = None
+        self._rows: tuple[WorkRow, ...] = ()
+
+    # --- called once, when the commit is durable ---
+
+    def __call__(self, done: Tenure) -> None:
+        """Hand over what the commit owes."""
+        batch, answer, unit = done.batch, done.answer, done.unit
+        assert batch is not None
+        assert answer is not None
+        ports = self._ports
+        epoch = unit.state.version.epoch
+        for entry in batch.entries:
+            if entry.plan.live:
+                self._hint(entry, epoch)
+        if batch.changes.work:
+            self._start(batch, answer)
+        if batch.unasked:
+            self._tell_spent(batch)
+        self._observe(unit, batch)
+        if unit.draft.bindings is not None:
+            self._tell_channels(unit, batch)
+        for announcement in unit.draft.announcements:
+            self._announce(unit, announcement)
+        if self._live and not self._inline:
+            self._pass_on()
+
+    def _hint(self, entry: Entry, epoch: str) -> None:
+        event = entry.event
+        cursor = Cursor(epoch, event.index)
+        results: dict[str, DeliveryResult] = {}
+        for target in entry.plan.live:
+            try:
+                clients = target.channel.on_hint(event.room_id, event, cursor)
+            except Exception as error:
+                log.exception("on_hint of channel %r raised", target.channel_id, extra={"room_id": event.room_id})
+                results[target.channel_id] = delivery_result(
+                    target.channel_id,
+                    DeliveryState.LIVE,
+                    clients=0,
+                    error=DeliveryError(code="channel.hint_failed", message=f"{type(error).__name__}: {error}"),
+                )
+                continue
+            results[target.channel_id] = target.live_result(clients)
+            if clients and target not in self._live:
+                self._live = (*self._live, target)
+        if self._results is None:
+            self._results = {event.id: results}
+        else:
+            self._results[event.id] = results
+
+    def _start(self, batch: Batch, answer: Committed) -> None:
+        claims = {row.id: row for row in answer.claims}
+        self._rows = batch.changes.work
+        for row in batch.changes.work:
+            claimed = claims.get(row.id)
+            target = self._ports.channels.get(row.channel_id)
+            if claimed is not None and target is not None:
+                self._run(Work(claimed, target, batch.events[row.id], self.following))
+            elif row.state is WorkState.FAILED:
+                failed_at_birth(self._ports, row)
+            elif row.kind is WorkKind.ASK and self.following is not None:
+                self._runners.wait_for(row.id, self.following)
+
+    def _run(self, work: Work) -> None:
+        following = self.following
+        if following is None:
+            self._runners.start(work)
+        elif self._is_answer or work.row.kind is not WorkKind.DELIVERY:
+            following.add()
+            if not self._runners.start(work._replace(done=following.done)):
+                following.done()
+        else:
+            following.add_attempt()
+            if not self._runners.start(work._replace(done=following.attempt_done)):
+                following.attempt_done()
+
+    def _tell_spent(self, batch: Batch) -> None:
+        event = batch.entries[0].event
+        log.warning("the loop budget of a chain is spent: %d questions were not asked", batch.unasked)
+        self._ports.handlers.emit(
+            "loop_budget_spent", room_id=event.room_id, event_id=event.id, data={"unasked": batch.unasked}
+        )
+
+    # --- observers ---
+
+    def _observe(self, unit: Unit, batch: Batch) -> None:
+        ports = self._ports
+        hooks = ports.hooks.select(HookTrigger.AFTER_BROADCAST, unit.room_id)
+        deciding = ports.hooks.select(HookTrigger.BEFORE_BROADCAST, unit.room_id)
+        if deciding:
+            hooks += tuple([hook for hook in deciding if hook.execution is HookExecution.ASYNC])
+        tells = ports.handlers.has_any
+        if not hooks and not tells:
+            return
+        state = ports.cache.peek(unit.room_id)
+        context = unit.copy().context() if state is None else state.context()
+        following = self.following
+        for entry in batch.entries:
+            event = entry.event
+            if tells:
+                self._tell(event)
+            if event.status is not EventStatus.DELIVERED or not entry.observed:
+                continue
+            for hook in hooks:
+                if hook in entry.chain or (hook.is_filtered and not hook.matches(event.source)):
+                    continue
+                if following is not None:
+                    following.add()
+                ports.observers.put(
+                    Observer(
+                        hook.fn,
+                        (event, context),
+                        hook.name,
+                        hook.timeout,
+                        (*entry.chain, hook),
+                        event.chain_depth + 1,
+                        unit.budget_left() - 1,
+                        event.correlation_id or event.id,
+                        "observer",
+                        None if following is None else following.done,
+                        self._observer_failed,
+                    )
+                )
+
+    def _tell_channels(self, unit: Unit, batch: Batch) -> None:
+        """Channels learn about their changed bindings; a raise is their own affair."""
+        for channel_id, binding in batch.changes.bindings.items():
+            target = self._ports.channels.get(channel_id)
+            if target is None:
+                continue
+            channel = target.channel
+            if binding is None:
+                call = Observer(channel.on_room_detached, (unit.room_id,), "on_room_detached", kind="channel")
+                self._ports.observers.put(call)
+                continue
+            try:
+                channel.update_binding(unit.room_id, binding)
+            except Exception:
+                log.exception("update_binding of channel %r raised", channel_id, extra={"room_id": unit.room_id})
+            if channel_id not in unit.state.bindings:
+                call = Observer(channel.on_room_attached, (unit.room_id, binding), "on_room_attached", kind="channel")
+                self._ports.observers.put(call)
+
+    def _announce(self, unit: Unit, about: Announcement) -> None:
+        ports = self._ports
+        if about.name is not None:
+            ports.handlers.emit(
+                about.name,
+                room_id=unit.room_id,
+                channel_id=about.channel_id,
+                event_id=about.event_id,
+                data=about.data,
+            )
+        if about.trigger is None or about.event is None:
+            return
+        source = about.source or about.event.source
+        state = ports.cache.peek(unit.room_id)
+        context = unit.copy().context() if state is None else state.context()
+        for hook in ports.hooks.select(about.trigger, unit.room_id):
+            if not hook.is_filtered or hook.matches(source):
+                ports.observers.put(
+                    Observer(
+                        hook.fn,
+                        (about.event, context),
+                        hook.name,
+                        hook.timeout,
+                        hook.chain,
+                        depth=1,
+                        failed=self._observer_failed,
+                    )
+                )
+
+    def _observer_failed(self, observer: Observer, what: str) -> None:
+        event: RoomEvent = observer.args[0]
+        self._ports.handlers.emit(
+            "hook_error", room_id=event.room_id, event_id=event.id, data={"hook": observer.name, "error": what}
+        )
+
+    def _tell(self, event: RoomEvent) -> None:
+        handlers = self._ports.handlers
+        if event.status is EventStatus.BLOCKED:
+            handlers.emit(
+                "event_blocked",
+                room_id=event.room_id,
+                channel_id=event.source.channel_id,
+                event_id=event.id,
+                data={"reason": event.blocked_by, "blocked_by": event.blocked_by},
+            )
+        else:
+            handlers.emit(
+                "event_processed", room_id=event.room_id, channel_id=event.source.channel_id, event_id=event.id
+            )
+
+    # --- live targets ---
+
+    async def drain(self) -> None:
+        """Send what the hints queued, in the caller's task; if the caller is cancelled, tasks of the kit go on."""
+        live, self._live = self._live, ()
+        if not live:
+            return
+        try:
+            await drain_inline(self._ports, live, self.following)
+        except BaseException:
+            spawn_drain(self._ports, live, self.following)
+            raise
+
+    def abandon(self) -> None:
+        """The caller is gone: leave to tasks of the kit what it would have drained."""
+        self._inline = False
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        live, self._live = self._live, ()
+        if live:
+            spawn_drain(self._ports, live, self.following)
+
+    # --- results ---
+
+    def results(self, event_id: str) -> dict[str, DeliveryResult]:
+        """What became of an event's targets so far, by channel id."""
+        live = EMPTY if self._results is None else self._results.get(event_id, EMPTY)
+        rows = [row for row in self._rows if row.event_id == event_id and row.kind is WorkKind.DELIVERY]
+        if not rows:
+            return live
+        outcomes = {} if self.following is None else self.following.outcomes
+        return {**live, **by_channel(rows, outcomes)}

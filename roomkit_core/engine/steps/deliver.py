@@ -1,0 +1,147 @@
+"""Working on a delivery row: one call to the channel, whatever happens becomes a recorded outcome.
+
+The claim was durable before this starts and the outcome is recorded after it, so a crash in between leaves a row that says
+"in flight": recovery knows that the person may have it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+
+from roomkit_core.engine.flow.runners import Work
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.errors import DeliveryFailedError, StoreError, UnsupportedError
+from roomkit_core.hooks.node import Node, current
+from roomkit_core.models.channel import ChannelBinding, Route
+from roomkit_core.models.context import RoomContext
+from roomkit_core.models.delivery import Delivery, Receipt
+from roomkit_core.models.enums import DeliveryState
+from roomkit_core.models.event import RoomEvent
+from roomkit_core.models.packing import unpack_content
+from roomkit_core.models.work import Outcome, WorkRow, WorkState
+
+log = logging.getLogger("roomkit.delivery")
+
+SETTLE_TRIES = 5
+
+_ACCEPTED = {
+    DeliveryState.SENT: WorkState.SENT,
+    DeliveryState.PARTIAL: WorkState.PARTIAL,
+    DeliveryState.SUPPRESSED: WorkState.SUPPRESSED,
+    DeliveryState.UNKNOWN: WorkState.UNKNOWN,
+}
+
+
+class Deliver:
+    """The handler of delivery rows.
+
+    Args:
+        ports: The surroundings.
+    """
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    async def __call__(self, work: Work) -> None:
+        """Send, and settle the row."""
+        row = work.row
+        outcome: Outcome | None = None
+        try:
+            outcome = _outcome(await self._send(work))
+        finally:
+            if outcome is None:  # cancelled in the call
+                outcome = Outcome(WorkState.UNKNOWN, "delivery.interrupted", "the kit was closed during the call")
+            with anyio.CancelScope(shield=True):
+                await self._settle(work, outcome)
+        if work.following is not None:
+            work.following.outcomes[row.id] = outcome
+        self._tell(row, outcome)
+
+    async def _send(self, work: Work) -> Receipt:
+        row, channel = work.row, work.target.channel
+        event = work.event or await self._ports.store.get_event(row.event_id or "")
+        state = await self._ports.cache.get(row.room_id or "")
+        if event is None or state is None:
+            return Receipt(DeliveryState.SUPPRESSED)
+        binding = state.bindings.get(row.channel_id)
+        if binding is None:
+            return Receipt(DeliveryState.SUPPRESSED)
+        deadline = anyio.current_time() + channel.send_timeout
+        node = Node(self._ports.kit, "channel", row_id=row.id, depth=event.chain_depth + 1, origin=row.correlation_id)
+        token = current.set(node)
+        try:
+            with anyio.CancelScope(deadline=deadline) as scope:
+                receipt = await channel.send(_delivery(row, event, binding, deadline, state.context()))
+            if scope.cancelled_caught:
+                return Receipt.unknown("delivery.timeout", f"no answer within {channel.send_timeout:g} s")
+        except (DeliveryFailedError, UnsupportedError) as error:
+            return Receipt.failed(error.code, str(error), retryable=error.retryable)
+        except Exception as error:
+            log.exception("send of channel %r raised", row.channel_id, extra={"room_id": row.room_id})
+            return Receipt.unknown("delivery.raised", f"{type(error).__name__}: {error}")
+        finally:
+            node.die()
+            current.reset(token)
+        if not isinstance(receipt, Receipt):
+            return Receipt.unknown("delivery.no_receipt", f"send returned {type(receipt).__name__} and not a Receipt")
+        return receipt
+
+    async def _settle(self, work: Work, outcome: Outcome) -> None:
+        """Record the outcome; after an error of the store the record is tried again, never the call."""
+        row = work.row
+        clock = self._ports.clock
+        for tries in range(SETTLE_TRIES):
+            try:
+                if not await self._ports.store.settle(row.id, row.token, outcome):
+                    log.info("delivery %s is not ours any more", row.id, extra={"room_id": row.room_id})
+                return
+            except StoreError:
+                log.warning("the outcome of delivery %s could not be recorded", row.id, exc_info=True)
+                await clock.sleep_until(clock.monotonic() + 0.1 * 2**tries)
+        log.error("the outcome of delivery %s is lost; its lease will run out and recovery takes over", row.id)
+
+    def _tell(self, row: WorkRow, outcome: Outcome) -> None:
+        name = "delivery_succeeded" if outcome.state in (WorkState.SENT, WorkState.PARTIAL) else "delivery_failed"
+        self._ports.handlers.emit(
+            name,
+            room_id=row.room_id,
+            channel_id=row.channel_id,
+            event_id=row.event_id,
+            data={"delivery_id": row.id, "state": outcome.state.value, "code": outcome.code, "error": outcome.reason},
+        )
+
+
+def _delivery(
+    row: WorkRow, event: RoomEvent, binding: ChannelBinding, deadline: float, context: RoomContext
+) -> Delivery:
+    parts = tuple(unpack_content(part) for part in row.payload)
+    return Delivery(
+        id=row.id,
+        key=row.provider_key,
+        part_keys=tuple(f"{row.provider_key}:{number}" for number in range(len(parts))),
+        attempt=row.attempts,
+        maybe_sent=row.maybe_sent,
+        route=None if row.route is None else Route.model_validate_json(row.route),
+        deadline=deadline,
+        parts=parts,
+        parts_done=row.parts_done,
+        event=event,
+        binding=binding,
+        context=context,
+    )
+
+
+def _outcome(receipt: Receipt) -> Outcome:
+    """What a receipt means for the row. "Not now" and "nobody knows" park it: nothing tries again by time yet."""
+    code = None if receipt.error is None else receipt.error.code
+    reason = None if receipt.error is None else receipt.error.message
+    if receipt.state is DeliveryState.FAILED:
+        if receipt.error is not None and receipt.error.retryable:
+            return Outcome(WorkState.PENDING, code, reason)
+        return Outcome(WorkState.FAILED, code or "delivery.failed", reason)
+    state = _ACCEPTED.get(receipt.state)
+    if state is None:
+        return Outcome(WorkState.UNKNOWN, "delivery.bad_receipt", f"send answered {receipt.state.value}")
+    return Outcome(state, code, reason, receipt.provider_ids)

@@ -1,0 +1,240 @@
+"""The way of a message, top to bottom: steps 1 to 5, its tenure of the room, and the result.
+
+Steps 6 (lock), 12 (commit) and 13 (release) are :mod:`tenure`, 7 to 11 (gate, participant, hooks, permission, plan) are
+:mod:`write`, 14 and 15 (rows, hints, observers) are :mod:`aftermath`. Everything up to the commit can be thrown away;
+nothing after it can.
+"""
+
+from __future__ import annotations
+
+from roomkit_core.background import Expired
+from roomkit_core.engine.flow.runners import Runners
+from roomkit_core.engine.pure.keys import message_key
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.room_state import RoomState
+from roomkit_core.engine.state.targets import Target
+from roomkit_core.engine.state.unit_of_work import Unit, own_unit
+from roomkit_core.engine.steps.join_room import DETACHED, attach_source, learn_route, make_room
+from roomkit_core.engine.steps.passage import Passage
+from roomkit_core.engine.steps.tenure import tenure
+from roomkit_core.engine.steps.write import CLOSED, Written, in_chain, write_event
+from roomkit_core.errors import ChannelNotRegisteredError, RoomNotFoundError
+from roomkit_core.hooks.node import Node, current
+from roomkit_core.interfaces.kit import Wait
+from roomkit_core.models.base import EMPTY, build
+from roomkit_core.models.changes import Key, KeyResult
+from roomkit_core.models.context import RoomContext
+from roomkit_core.models.event import RoomEvent
+from roomkit_core.models.message import InboundMessage, InboundResult
+
+TIMEOUT = "process_timeout"
+
+
+async def process_inbound(
+    ports: Ports, runners: Runners, message: InboundMessage, room_id: str | None, wait: Wait
+) -> InboundResult:
+    """Bring a message in; see :meth:`RoomKit.process_inbound`."""
+    passage = Inbound(ports, runners, message, room_id, wait)
+    try:
+        await passage.run(passage.steps())
+    except Expired:
+        ports.handlers.emit(
+            TIMEOUT, room_id=passage.room_id, channel_id=message.channel_id, data={"timeout": ports.process_timeout}
+        )
+        return result(None, blocked=True, reason=TIMEOUT)
+    return passage.result()
+
+
+class Inbound(Passage):
+    """A message on its way.
+
+    Attributes:
+        message: What arrived.
+        room_id: Where it goes, once that is known.
+        target: The channel on which it arrived.
+        key: Its idempotency key, if it has one.
+        conversation: Its conversation key, if its channel has conversations.
+        event: The event that the channel made of it.
+        state, context: The room before the lock was taken.
+        written: What became of it in the unit.
+        known: What was decided about its key before.
+    """
+
+    __slots__ = (
+        "context",
+        "conversation",
+        "event",
+        "key",
+        "known",
+        "message",
+        "original",
+        "room_id",
+        "state",
+        "suspensions",
+        "target",
+        "written",
+    )
+
+    target: Target
+    key: Key | None
+    conversation: tuple[str, str] | None
+    event: RoomEvent
+    state: RoomState | None
+    context: RoomContext
+    written: Written
+
+    def __init__(
+        self, ports: Ports, runners: Runners, message: InboundMessage, room_id: str | None, wait: Wait
+    ) -> None:
+        super().__init__(ports, runners, wait)
+        self.message = message
+        self.room_id = room_id
+        self.known: KeyResult | None = None
+        self.original: RoomEvent | None = None
+
+    async def steps(self) -> None:
+        """The way until the commit."""
+        self.look_up_channel()  # 1
+        if await self.is_known():
+            return
+        while True:
+            await self.route()  # 2
+            await self.read_context()  # 3
+            await self.handle_inbound()  # 4
+            # 5: the identity step has its place here.
+            assert self.room_id is not None
+            self.suspensions = self.bounds.suspensions
+            try:
+                done = await tenure(  # 6 to 14
+                    self.ports,
+                    self.room_id,
+                    self.write,
+                    self.bounds,
+                    self.aftermath,
+                    state=self.state,
+                    context=self.context,
+                    key=self.key,
+                )
+            except RoomNotFoundError:
+                # The room was deleted between the plan and the commit: the message begins anew at its route.
+                self.room_id = None
+                continue
+            if done.known is not None:
+                self.known = done.known
+                await self.read_original()
+            return
+
+    def look_up_channel(self) -> None:
+        target = self.ports.channels.get(self.message.channel_id)
+        if target is None:
+            raise ChannelNotRegisteredError(f"no channel {self.message.channel_id!r} is registered")
+        self.target = target
+
+    async def is_known(self) -> bool:
+        """Whether the message's key was decided before; then there is nothing to do but to answer the same."""
+        self.key = key = message_key(self.message)
+        if key is None:
+            return False
+        self.known = await self.ports.store.find_key(key)
+        if self.known is None:
+            return False
+        await self.read_original()
+        return True
+
+    async def read_original(self) -> None:
+        assert self.known is not None
+        if self.known.event_id is not None:
+            self.original = await self.ports.store.get_event(self.known.event_id)
+
+    async def route(self) -> None:
+        """The room of the message: the one it names, else that of its conversation, else a new one."""
+        message, channel = self.message, self.target.channel
+        key = channel.conversation_key(message)
+        self.conversation = None if key is None else (message.channel_id, key)
+        if self.room_id is None:
+            self.room_id = await self.ports.router.route(
+                channel_id=message.channel_id,
+                channel_type=channel.channel_type,
+                participant_id=message.sender_id,
+                conversation_key=key,
+            )
+
+    async def read_context(self) -> None:
+        """The room as it is now; made, with its first binding and its conversation key, if there is none."""
+        ports = self.ports
+        if self.room_id is not None:
+            own = own_unit(ports, self.room_id) if current.get() is not None else None
+            if own is not None:
+                self.state, self.context = None, own[1].context()
+                return
+            self.state = ports.cache.peek(self.room_id) or await ports.cache.load(self.room_id)
+        if self.room_id is None or self.state is None:
+            self.room_id, self.state = await make_room(
+                ports, self.target, self.message, self.room_id, self.conversation
+            )
+        self.context = self.state.context()
+
+    async def handle_inbound(self) -> None:
+        """The channel makes an event of the message."""
+        node = Node(self.ports.kit, "channel", bounds=self.bounds)
+        token = current.set(node)
+        try:
+            event = await self.target.channel.handle_inbound(self.message, self.context)
+        finally:
+            node.die()
+            current.reset(token)
+        self.event = in_chain(event, self.ports) if current.get() is not None else event
+
+    async def write(self, unit: Unit) -> None:
+        """Steps 7 to 11."""
+        if self.key is not None and await self.is_decided(unit):
+            return
+        if self.message.channel_id not in unit.bindings:
+            if not attach_source(unit, self.target, self.message):
+                self.written = Written(None, DETACHED)
+                return
+        if self.conversation is not None:
+            await learn_route(unit, self.target, self.message, self.conversation)
+        self.written = await write_event(unit, self.event, self.bounds, self.key)
+
+    async def is_decided(self, unit: Unit) -> bool:
+        """Look the key up again where time has passed since the first look: a wait for the lock, or another try."""
+        assert self.key is not None
+        known = unit.find_key(self.key)
+        if known is None and (unit.attempt > 1 or self.bounds.suspensions != self.suspensions):
+            known = await self.ports.store.find_key(self.key)
+        if known is None:
+            return False
+        self.known = known
+        await self.read_original()
+        if self.original is None:
+            self.original = next((e.event for e in unit.draft.entries if e.event.id == known.event_id), None)
+        return True
+
+    def result(self) -> InboundResult:
+        """Step 16."""
+        if self.known is not None:
+            return result(self.original, blocked=self.known.blocked, reason=self.known.reason)
+        written = self.written
+        if written.event is None or written.reason is not None:
+            if written.reason == CLOSED:
+                self.ports.handlers.emit("room_refused_event", room_id=self.room_id, channel_id=self.message.channel_id)
+            return result(written.event, blocked=True, reason=written.reason)
+        return build(
+            InboundResult,
+            {
+                "event": written.event,
+                "blocked": False,
+                "reason": None,
+                "error": None,
+                "delivery_results": self.aftermath.results(written.event.id),
+            },
+        )
+
+
+def result(event: RoomEvent | None, *, blocked: bool, reason: str | None) -> InboundResult:
+    """A result without deliveries."""
+    return build(
+        InboundResult,
+        {"event": event, "blocked": blocked, "reason": reason, "error": None, "delivery_results": EMPTY},
+    )

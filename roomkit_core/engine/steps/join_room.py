@@ -1,0 +1,108 @@
+"""How a message makes a room, joins one, and is found there again: bindings, routes and conversation keys."""
+
+from __future__ import annotations
+
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.room_state import RoomState
+from roomkit_core.engine.state.targets import Target
+from roomkit_core.engine.state.unit_of_work import Unit
+from roomkit_core.errors import ConflictError
+from roomkit_core.models.base import EMPTY, FrozenDict, evolve
+from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Conversation
+from roomkit_core.models.channel import ChannelBinding
+from roomkit_core.models.ids import new_id
+from roomkit_core.models.message import InboundMessage
+from roomkit_core.models.room import Room, RoomTimers
+
+DETACHED = "channel_detached"
+TOMBSTONES = "roomkit:detached_channels"
+
+
+async def make_room(
+    ports: Ports, target: Target, message: InboundMessage, room_id: str | None, conversation: Conversation | None
+) -> tuple[str, RoomState]:
+    """A new room with its first binding and conversation key, in one commit; or the room of whoever was faster (T2)."""
+    now = ports.clock.now()
+    room = Room(
+        created_at=now, updated_at=now, timers=RoomTimers(last_activity_at=now), **({"id": room_id} if room_id else {})
+    )
+    binding = source_binding(target, message, room.id, conversation)
+    changes = ChangeSet(
+        room_id=room.id,
+        commit_id=new_id(),
+        expected=ABSENT,
+        owner=ports.owner,
+        epoch=new_id(),
+        room=room,
+        bindings={binding.channel_id: binding},
+        claims=() if conversation is None else (conversation,),
+    )
+    answer = await ports.store.commit(changes)
+    if not isinstance(answer, Committed) and answer.reason == "taken" and room_id is not None:
+        # The message names a room that does not exist, and its conversation is another room's: the name wins here.
+        changes.claims = ()
+        changes.commit_id = new_id()
+        answer = await ports.store.commit(changes)
+    found = room.id
+    if isinstance(answer, Committed):
+        announce(ports, "room_created", room.id)
+        announce(ports, "session_started", room.id, message.channel_id)
+    elif answer.reason == "taken" and answer.room_id is not None:
+        found = answer.room_id
+    elif answer.reason != "exists":
+        raise ConflictError(f"room {room.id!r} could not be made: {answer.reason}")
+    state = await ports.cache.load(found)
+    if state is None:
+        raise ConflictError(f"room {found!r} was deleted while the message was on its way")
+    return found, state
+
+
+def announce(ports: Ports, event_type: str, room_id: str, channel_id: str | None = None) -> None:
+    """Tell handlers about a room."""
+    ports.handlers.emit(event_type, room_id=room_id, channel_id=channel_id)
+
+
+def source_binding(
+    target: Target, message: InboundMessage, room_id: str, conversation: Conversation | None
+) -> ChannelBinding:
+    """The binding of a channel that joins a room because a message came through it."""
+    channel = target.channel
+    routes = EMPTY
+    if conversation is not None and not target.is_live:
+        routes = FrozenDict({message.sender_id: channel.reply_route(message)})
+    return ChannelBinding(
+        channel_id=channel.channel_id,
+        room_id=room_id,
+        channel_type=channel.channel_type,
+        category=channel.category,
+        direction=channel.direction,
+        capabilities=channel.capabilities(),
+        routes=routes,
+    )
+
+
+def attach_source(unit: Unit, target: Target, message: InboundMessage) -> bool:
+    """Attach the channel of a message to the room that it names; False if it was detached on purpose."""
+    channel_id = message.channel_id
+    if channel_id in unit.room.metadata.get(TOMBSTONES, ()):
+        return False
+    binding = source_binding(target, message, unit.room_id, (channel_id, "") if not target.is_live else None)
+    binding = evolve(binding, attached_index=unit.state.next_index)
+    unit.change(bindings={**unit.bindings, channel_id: binding})
+    return True
+
+
+async def learn_route(unit: Unit, target: Target, message: InboundMessage, conversation: Conversation) -> None:
+    """Remember where the sender is reached, and claim the conversation for this room if nobody has.
+
+    Done once for each sender: whose route the room already knows has been through here.
+    """
+    durable = unit.state.bindings.get(message.channel_id)
+    if target.is_live or (durable is not None and message.sender_id in durable.routes):
+        return
+    binding = unit.bindings[message.channel_id]
+    if message.sender_id not in binding.routes:
+        routes = FrozenDict({**binding.routes, message.sender_id: target.channel.reply_route(message)})
+        unit.change(bindings={**unit.bindings, message.channel_id: evolve(binding, routes=routes)})
+    if await unit.ports.store.find_conversation(conversation) is None and conversation not in unit.draft.claims:
+        unit.change(claims=(*unit.draft.claims, conversation))

@@ -1,0 +1,80 @@
+"""One call that brings an event to a room: what it knows so far, and how long it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from roomkit_core.background import Bounds, bounded
+from roomkit_core.engine.flow.following import Following
+from roomkit_core.engine.flow.runners import Runners
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.steps.aftermath import Aftermath
+from roomkit_core.errors import KitStateError
+from roomkit_core.hooks.node import current, innermost, is_inside
+from roomkit_core.interfaces.kit import Wait
+
+T = TypeVar("T")
+
+WAITS = ("settled", "attempted", "committed")
+
+
+def enter(ports: Ports) -> None:
+    """Refuse a verb on a wrong event loop, or from outside once the kit is closing; what is under way may go on."""
+    ports.background.check()
+    if ports.background.draining and not is_inside(ports.kit):
+        raise KitStateError("this kit is closing", code="kit.closed", hint="Make a new RoomKit.")
+
+
+class Passage:
+    """What every passage has.
+
+    Args:
+        ports: The surroundings.
+        runners: Take what is owed.
+        wait: Until when the caller wants to wait. Inside a hook, observer, ask or channel call of this kit it is always
+            ``committed``: whoever waited there for more would wait for itself.
+    """
+
+    __slots__ = ("aftermath", "bounds", "ports", "wait")
+
+    def __init__(self, ports: Ports, runners: Runners, wait: Wait) -> None:
+        if wait not in WAITS:
+            raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
+        enter(ports)
+        self.ports = ports
+        outer: Bounds | None = None
+        if current.get() is not None and is_inside(ports.kit):
+            wait = "committed"
+            node = innermost(ports.kit)
+            outer = node.bounds if node is not None and node.alive else None
+        self.wait: Wait = wait
+        self.bounds = Bounds(ports.process_timeout, outer)
+        waits = wait != "committed"
+        self.aftermath = Aftermath(ports, runners, Following() if waits else None, inline=waits)
+
+    async def run(self, steps: Coroutine[Any, Any, T]) -> T:
+        """Run the steps until the commit within the bounds, then wait for what the caller wants to wait for.
+
+        Raises:
+            Expired: The time was over before the commit.
+        """
+        if not self.ports.background.is_started:
+            await self.ports.background.started()
+        try:
+            result = await bounded(self.bounds, steps)
+        except BaseException:
+            self.aftermath.abandon()
+            raise
+        if self.wait != "committed":
+            await self._wait()
+        return result
+
+    async def _wait(self) -> None:
+        await self.aftermath.drain()
+        following = self.aftermath.following
+        assert following is not None
+        if self.wait == "attempted":
+            await following.attempted()
+        else:
+            await following.settled(self.ports.process_timeout)

@@ -1,0 +1,152 @@
+"""``send_event``: the same way from the lock on, for what the program says through an attached channel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roomkit_core.background import Expired
+from roomkit_core.engine.flow.runners import Runners
+from roomkit_core.engine.pure.keys import content_digest, derived_key, send_key
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.unit_of_work import Unit
+from roomkit_core.engine.steps.passage import Passage
+from roomkit_core.engine.steps.tenure import tenure
+from roomkit_core.engine.steps.write import CLOSED, Written, in_chain, write_event
+from roomkit_core.errors import ChannelNotFoundError, DuplicateError, ProcessTimeoutError, RoomClosedError
+from roomkit_core.hooks.node import current, innermost
+from roomkit_core.interfaces.kit import Wait
+from roomkit_core.models.base import evolve
+from roomkit_core.models.changes import Key, KeyResult
+from roomkit_core.models.event import EventSource, RoomEvent
+from roomkit_core.models.kinds import ChannelType, EventType
+
+
+async def send_event(
+    ports: Ports, runners: Runners, event: RoomEvent, wait: Wait, idempotency_key: str | None
+) -> RoomEvent:
+    """Say something through an attached channel; see :meth:`RoomKit.send_event`."""
+    passage = Send(ports, runners, event, wait, idempotency_key)
+    try:
+        await passage.run(passage.steps())
+    except Expired:
+        data = {"timeout": ports.process_timeout}
+        ports.handlers.emit("process_timeout", room_id=event.room_id, channel_id=event.source.channel_id, data=data)
+        raise ProcessTimeoutError(
+            f"send_event to room {event.room_id!r} was not committed within {ports.process_timeout:g} s"
+        ) from None
+    return passage.result()
+
+
+class Send(Passage):
+    """An event on its way into a room.
+
+    Attributes:
+        event: What is said.
+        key: Its idempotency key: named, or derived where the handler of a work row sends.
+        written: What became of it.
+        known: What was decided about its key before.
+    """
+
+    __slots__ = ("event", "key", "known", "original", "written")
+
+    key: Key | None
+    written: Written
+
+    def __init__(
+        self, ports: Ports, runners: Runners, event: RoomEvent, wait: Wait, idempotency_key: str | None
+    ) -> None:
+        super().__init__(ports, runners, wait)
+        self.event = in_chain(event, ports, event.chain_depth)
+        self.key = _key(ports, event, idempotency_key)
+        self.known: KeyResult | None = None
+        self.original: RoomEvent | None = None
+
+    async def steps(self) -> None:
+        """The way until the commit."""
+        done = await tenure(self.ports, self.event.room_id, self.write, self.bounds, self.aftermath, key=self.key)
+        if done.known is not None:
+            await self.recall(done.known)
+
+    async def write(self, unit: Unit) -> None:
+        """Steps 7 to 11."""
+        event = self.event
+        source = event.source
+        binding = unit.bindings.get(source.channel_id)
+        if binding is None:
+            raise ChannelNotFoundError(f"channel {source.channel_id!r} is not attached to room {unit.room_id!r}")
+        if self.key is not None:
+            known = unit.find_key(self.key) or await self.ports.store.find_key(self.key)
+            if known is not None:
+                self.original = next((e.event for e in unit.draft.entries if e.event.id == known.event_id), None)
+                await self.recall(known)
+                return
+        if source.channel_type != binding.channel_type:
+            event = evolve(event, source=evolve(source, channel_type=binding.channel_type))
+        self.written = await write_event(unit, event, self.bounds, self.key)
+
+    async def recall(self, known: KeyResult) -> None:
+        """The message was decided before: answer with the first event."""
+        self.known = known
+        if self.original is None and known.event_id is not None:
+            self.original = await self.ports.store.get_event(known.event_id)
+
+    def result(self) -> RoomEvent:
+        """The stored event, possibly BLOCKED."""
+        if self.known is not None:
+            if self.original is not None:
+                return self.original
+            raise DuplicateError(
+                f"the key was used before, and what it stood for is gone ({self.known.reason or 'deleted'})"
+            )
+        if self.written.event is None:
+            assert self.written.reason == CLOSED
+            raise RoomClosedError(f"room {self.event.room_id!r} is closed")
+        return self.written.event
+
+
+def _key(ports: Ports, event: RoomEvent, named: str | None) -> Key | None:
+    channel_id = event.source.channel_id
+    if named is not None:
+        return send_key(channel_id, named)
+    node = innermost(ports.kit) if current.get() is not None else None
+    if node is None or not node.alive or node.kind != "ask" or node.row_id is None:
+        return None
+    digest = content_digest(event.content)
+    if node.ordinals is None:
+        node.ordinals = {}
+    slot = f"{event.room_id}:{channel_id}:{digest}"
+    ordinal = node.ordinals.get(slot, 0)
+    node.ordinals[slot] = ordinal + 1
+    return derived_key(node.row_id, event.room_id, channel_id, digest, ordinal)
+
+
+def outgoing(
+    room_id: str,
+    channel_id: str,
+    content: Any,
+    event_type: EventType,
+    chain_depth: int,
+    participant_id: str | None,
+    metadata: dict[str, Any] | None,
+    visibility: str,
+    provider: str | None,
+    response_visibility: str | None,
+    idempotency_key: str | None,
+) -> RoomEvent:
+    """The event that ``send_event`` brings, validated. Its channel type is that of the binding, filled in later."""
+    return RoomEvent(
+        room_id=room_id,
+        type=event_type,
+        source=EventSource(
+            channel_id=channel_id,
+            channel_type=ChannelType.SYSTEM,
+            participant_id=participant_id,
+            provider=provider,
+        ),
+        content=content,
+        chain_depth=chain_depth,
+        metadata=metadata or {},
+        visibility=visibility,
+        response_visibility=response_visibility,
+        idempotency_key=idempotency_key,
+    )

@@ -1,0 +1,124 @@
+"""Putting an engine together: which part gets which other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from roomkit_core.background import Background
+from roomkit_core.builtin import plugin as builtin_plugin
+from roomkit_core.builtin.clock import SystemClock
+from roomkit_core.builtin.router import DefaultInboundRoomRouter
+from roomkit_core.engine.flow.runners import Handler, Runners
+from roomkit_core.engine.state.cache import RoomCache
+from roomkit_core.engine.state.lock_graph import LockGraph
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.steps.answer import Answer
+from roomkit_core.engine.steps.deliver import Deliver
+from roomkit_core.engine.verbs.bindings import Bindings
+from roomkit_core.engine.verbs.channels import Channels
+from roomkit_core.engine.verbs.life import Life
+from roomkit_core.engine.verbs.rooms import Rooms
+from roomkit_core.errors import UnsupportedError
+from roomkit_core.hooks.handlers import Handlers
+from roomkit_core.hooks.observers import Observers
+from roomkit_core.hooks.registration import HookRegistry
+from roomkit_core.models.ids import new_id
+from roomkit_core.models.work import WorkKind
+from roomkit_core.registry import PluginRegistry
+
+if TYPE_CHECKING:
+    from roomkit_core.interfaces.clock import Clock
+    from roomkit_core.interfaces.kit import KitProtocol
+    from roomkit_core.interfaces.locks import RoomLockManager
+    from roomkit_core.interfaces.router import InboundRoomRouter
+    from roomkit_core.interfaces.store import ConversationStore
+
+LOOP_FACTOR = 10  # events of a unit, and loop budget of a chain, for each level of max_chain_depth
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts that a kit's verbs lead to."""
+
+    ports: Ports
+    runners: Runners
+    rooms: Rooms
+    bindings: Bindings
+    channels: Channels
+    life: Life
+
+
+def refuse_unavailable(**parameters: Any) -> None:
+    """Refuse parameters that this version does not have yet, instead of ignoring them."""
+    given = [name for name, value in parameters.items() if value is not None]
+    if given:
+        raise UnsupportedError(
+            f"RoomKit does not take {', '.join(given)} yet", hint="See 'What is not there yet' in the README."
+        )
+
+
+def load_plugins(named: Iterable[Any], autoload: bool) -> PluginRegistry:
+    """The registry of a kit: the built-ins, the named plugins, and with ``autoload`` all installed ones."""
+    registry = PluginRegistry()
+    registry.load(builtin_plugin)
+    for plugin in named:
+        registry.load(plugin)
+    if autoload:
+        registry.discover()
+    return registry
+
+
+def assemble(
+    kit: KitProtocol,
+    plugins: PluginRegistry,
+    store: ConversationStore | None,
+    router: InboundRoomRouter | None,
+    locks: RoomLockManager | None,
+    max_chain_depth: int,
+    process_timeout: float,
+    clock: Clock | None,
+    cache_mb: float,
+) -> Engine:
+    """An engine with its parts, from what the kit was given and the built-in parts for the rest.
+
+    Raises:
+        ValueError: A number is out of its range.
+    """
+    if max_chain_depth < 1:
+        raise ValueError(f"max_chain_depth must be at least 1, not {max_chain_depth}")
+    if process_timeout <= 0 or cache_mb <= 0:
+        raise ValueError("process_timeout and cache_mb must be above 0")
+    if store is None:
+        store = plugins.resolve("store", "builtin:memory")()
+    if locks is None:
+        locks = plugins.resolve("lock", "builtin:memory")()
+    background = Background()
+    identity = object()  # stands for the kit, so that nodes do not keep a dropped kit alive
+    observers = Observers(identity, background.spawn)
+    ports = Ports(
+        kit=identity,
+        owner=f"{os.getpid()}:{new_id()}",
+        store=store,
+        cache=RoomCache(store, int(cache_mb * 1_000_000)),
+        locks=locks,
+        graph=LockGraph(),
+        hooks=HookRegistry(),
+        handlers=Handlers(observers),
+        observers=observers,
+        background=background,
+        clock=clock or SystemClock(),
+        router=router or DefaultInboundRoomRouter(store),
+        max_chain_depth=max_chain_depth,
+        process_timeout=process_timeout,
+        max_events=LOOP_FACTOR * max_chain_depth,
+    )
+    answer = Answer(ports)
+    handlers: dict[WorkKind, Handler] = {WorkKind.DELIVERY: Deliver(ports), WorkKind.ASK: answer}
+    runners = answer.runners = Runners(ports, handlers)
+    channels = Channels(ports, kit)
+    life = Life(ports, channels, partial(plugins.startup, kit), partial(plugins.shutdown, kit))
+    return Engine(ports, runners, Rooms(ports, runners), Bindings(ports, runners), channels, life)

@@ -1,0 +1,129 @@
+"""Start, idle and close of a kit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.verbs.channels import Channels
+from roomkit_core.errors import KitStateError
+from roomkit_core.hooks.node import is_inside
+from roomkit_core.interfaces.store import WorkFilter
+from roomkit_core.models.work import OPEN_STATES
+
+log = logging.getLogger("roomkit.kit")
+
+PAGE = 1_000
+
+Plugins = Callable[[], Awaitable[None]]
+
+
+class Life:
+    """The life of a kit.
+
+    Args:
+        ports: The surroundings.
+        channels: What is started and closed with it.
+        start_plugins, stop_plugins: What plugins want done then.
+    """
+
+    def __init__(self, ports: Ports, channels: Channels, start_plugins: Plugins, stop_plugins: Plugins) -> None:
+        self._ports = ports
+        self._channels = channels
+        self._start_plugins = start_plugins
+        self._stop_plugins = stop_plugins
+        self._starting: anyio.Event | None = None
+        self._group: TaskGroup | None = None
+        self._closed = False
+        ports.background.on_first_use(self.start)
+
+    async def enter(self) -> None:
+        """Open the background and start."""
+        self._group = await self._ports.background.open()
+        await self.start()
+
+    async def leave(self, timeout: float) -> None:
+        """Close, and end the background."""
+        try:
+            await self.close(timeout)
+        finally:
+            group, self._group = self._group, None
+            await self._ports.background.close_group(group)
+
+    async def run(self, task_status: TaskStatus[None]) -> None:
+        """Keep a kit running until it is cancelled."""
+        await self.enter()
+        try:
+            task_status.started()
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.leave(10.0)
+
+    async def start(self) -> None:
+        """Open the store, start plugins and channels, once; whoever comes meanwhile waits."""
+        ports = self._ports
+        ports.background.check()
+        if ports.background.is_started:
+            return
+        if self._starting is not None:
+            await self._starting.wait()
+            return
+        self._starting = anyio.Event()
+        try:
+            await ports.store.open()
+            await self._start_plugins()
+            ports.background.mark_started()
+            await self._channels.start_all()
+        finally:
+            self._starting.set()
+            self._starting = None
+
+    async def idle(self) -> int:
+        """Return when no task of the kit runs and nothing is due; how many rows are left for later."""
+        self._refuse_inside("idle")
+        self._ports.background.check()
+        await self._ports.background.quiet()
+        count = 0
+        after: str | None = None
+        while True:
+            rows = await self._ports.store.list_work(WorkFilter(states=OPEN_STATES), limit=PAGE, after=after)
+            count += len(rows)
+            if len(rows) < PAGE:
+                return count
+            after = rows[-1].id
+
+    async def close(self, timeout: float) -> None:
+        """Stop intake, let what is under way end, close channels, plugins, locks and the store."""
+        self._refuse_inside("close")
+        background = self._ports.background
+        if self._closed:
+            return
+        self._closed = True
+        background.draining = True
+        with anyio.move_on_after(timeout) as scope:
+            await background.quiet()
+        if scope.cancelled_caught:
+            log.warning("what was under way did not end within %g s and is cancelled", timeout)
+        await background.cancel()
+        failures = await self._channels.close_all()
+        for part in (self._stop_plugins, self._ports.locks.close, self._ports.store.close):
+            try:
+                await part()
+            except Exception as error:
+                log.exception("closing %s failed", part)
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("parts of the kit did not close", failures)
+
+    def _refuse_inside(self, verb: str) -> None:
+        if is_inside(self._ports.kit):
+            raise KitStateError(
+                f"{verb}() waits for everything that runs, and this runs inside the kit",
+                code="kit.reentrant_wait",
+                hint="Call it from outside of hooks, observers, handlers and channels.",
+            )

@@ -1,0 +1,256 @@
+"""Verbs about rooms: create, get, close, delete, and reading timelines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roomkit_core.background import Bounds, Expired, bounded
+from roomkit_core.engine.flow.runners import Runners
+from roomkit_core.engine.pure.permissions import sees
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.unit_of_work import Announcement, Unit, held_units, own_unit
+from roomkit_core.engine.steps.passage import enter
+from roomkit_core.engine.verbs.tenures import change_room, system_event
+from roomkit_core.errors import (
+    ChannelNotFoundError,
+    ConflictError,
+    ProcessTimeoutError,
+    RoomExistsError,
+    RoomNotFoundError,
+    UnsupportedError,
+)
+from roomkit_core.hooks.node import current
+from roomkit_core.hooks.observers import Observer
+from roomkit_core.models.base import evolve
+from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Withdrawal
+from roomkit_core.models.channel import ChannelBinding
+from roomkit_core.models.context import RoomContext
+from roomkit_core.models.enums import RoomStatus
+from roomkit_core.models.event import RoomEvent
+from roomkit_core.models.ids import check_id, new_id
+from roomkit_core.models.kinds import EventType, HookTrigger
+from roomkit_core.models.room import Cursor, Page, Room, RoomTimers
+from roomkit_core.models.work import WorkKind
+
+
+class Rooms:
+    """The verbs about rooms; ``kit.rooms`` shows some of them to users.
+
+    Args:
+        ports: The surroundings.
+        runners: Take what a commit owes.
+    """
+
+    def __init__(self, ports: Ports, runners: Runners) -> None:
+        self._ports = ports
+        self._runners = runners
+
+    # --- life of a room ---
+
+    async def create(
+        self, room_id: str | None, metadata: dict[str, Any] | None, organization_id: str | None, exist_ok: bool
+    ) -> Room:
+        """A new room; an existing one is left as it is (T3)."""
+        ports = self._ports
+        enter(ports)
+        if not ports.background.is_started:
+            await ports.background.started()
+        now = ports.clock.now()
+        room = Room(
+            id=new_id() if room_id is None else check_id(room_id, "room id"),
+            organization_id=organization_id,
+            created_at=now,
+            updated_at=now,
+            timers=RoomTimers(last_activity_at=now),
+            metadata=metadata or {},
+        )
+        changes = ChangeSet(room.id, new_id(), ABSENT, owner=ports.owner, epoch=new_id(), room=room)
+        answer = await ports.store.commit(changes)
+        if isinstance(answer, Committed):
+            self._announce_created(room)
+            return room
+        if answer.reason != "exists":
+            raise ConflictError(f"room {room.id!r} could not be made: {answer.reason}")
+        if not exist_ok:
+            raise RoomExistsError(f"room {room.id!r} exists already")
+        return await self.get(room.id)
+
+    def _announce_created(self, room: Room) -> None:
+        ports = self._ports
+        ports.handlers.emit("room_created", room_id=room.id)
+        hooks = ports.hooks.select(HookTrigger.ON_ROOM_CREATED, room.id)
+        if not hooks:
+            return
+        event = system_event(room.id, EventType.SYSTEM, "room_created", "The room was created", {})
+        for hook in hooks:
+            if not hook.is_filtered or hook.matches(event.source):
+                ports.observers.put(
+                    Observer(hook.fn, (event, RoomContext(room)), hook.name, hook.timeout, hook.chain, depth=1)
+                )
+
+    async def get(self, room_id: str) -> Room:
+        """The room as it is; inside a hook of it, as the hook's unit would leave it."""
+        own = own_unit(self._ports, room_id) if current.get() is not None else None
+        if own is not None:
+            return own[1].copy().room
+        snapshot = await self._ports.store.load_room(room_id)
+        if snapshot is None:
+            raise _not_found(room_id)
+        return snapshot.room
+
+    async def close(self, room_id: str) -> Room:
+        """Take no more messages. What is owed goes out, open questions end, conversations are free."""
+
+        async def write(unit: Unit) -> None:
+            if unit.room.status in (RoomStatus.CLOSED, RoomStatus.ARCHIVED):
+                return
+            now = unit.ports.clock.now()
+            event = system_event(room_id, EventType.SYSTEM, "room_closed", "The room was closed", {})
+            unit.change(
+                room=evolve(unit.room, status=RoomStatus.CLOSED, closed_at=now, updated_at=now),
+                releases=(None,),
+                claims=(),
+                withdrawals=(*unit.draft.withdrawals, Withdrawal("room.closed", kind=WorkKind.ASK.value)),
+            )
+            unit.draft = unit.draft.announce(
+                Announcement("room_closed", event_id=event.id, trigger=HookTrigger.ON_ROOM_CLOSED, event=event)
+            )
+
+        unit = await change_room(self._ports, self._runners, room_id, write)
+        return unit.room
+
+    async def delete(self, room_id: str) -> bool:
+        """Remove a room with everything that belongs to it; its idempotency keys stay."""
+        ports = self._ports
+        enter(ports)
+        held = held_units(ports) if current.get() is not None else []
+        if any(unit.room_id == room_id for unit in held):
+            raise UnsupportedError(
+                "a room cannot be deleted from inside its own unit of work",
+                code="room.delete_inside",
+                hint="Delete it from an AFTER_BROADCAST observer.",
+            )
+        bounds = Bounds(ports.process_timeout)
+        try:
+            return await bounded(bounds, self._delete(room_id, held, bounds))
+        except Expired:
+            raise ProcessTimeoutError(f"room {room_id!r} was not deleted in time") from None
+
+    async def _delete(self, room_id: str, held: list[Unit], bounds: Bounds) -> bool:
+        ports = self._ports
+        if held:
+            ports.graph.before_waiting(room_id, held)
+        async with ports.locks.locked(room_id):
+            bounds.shield = True
+            deleted = await ports.store.delete_room(room_id)
+            ports.cache.drop((room_id,))
+            ports.hooks.forget_room(room_id)
+            bounds.shield = False
+        if deleted:
+            ports.handlers.emit("room_deleted", room_id=room_id)
+        return deleted
+
+    # --- timelines ---
+
+    async def timeline(
+        self,
+        room_id: str,
+        offset: int,
+        limit: int,
+        visibility_filter: str | None,
+        after_index: int | None,
+        before_index: int | None,
+        newest_first: bool,
+    ) -> list[RoomEvent]:
+        """A page of everything that is stored."""
+        own = own_unit(self._ports, room_id) if current.get() is not None else None
+        store = self._ports.store
+        stored = await store.list_events(
+            room_id,
+            offset,
+            limit,
+            visibility_filter,
+            after_index=after_index,
+            before_index=before_index,
+            newest_first=newest_first,
+        )
+        if own is not None and own[1].draft.entries:
+            return _with_unit(own[1], stored, limit, visibility_filter, after_index, before_index, newest_first)
+        if not stored and own is None and not await store.heads((room_id,)):
+            raise _not_found(room_id)
+        return stored
+
+    async def read(self, room_id: str, *, viewer: str, after: Cursor | None = None, limit: int = 100) -> Page:
+        """What a channel may see of the timeline after a cursor, by the predicate of the planner.
+
+        The gap read of live clients: subscribe first, then read until ``more`` is False. The cursor moves over events that
+        the viewer may not see.
+
+        Args:
+            room_id: The room.
+            viewer: The channel through which is read; it must be attached.
+            after: The client's cursor; None reads from the beginning.
+            limit: How many indexes to look at, at least 1.
+
+        Returns:
+            The page. ``reset`` is True if ``after`` belongs to another incarnation of the room; reading began anew then.
+
+        Raises:
+            RoomNotFoundError: There is no such room.
+            ChannelNotFoundError: The viewer is not attached to it.
+            ValueError: ``limit`` is below 1.
+        """
+        if limit < 1:
+            raise ValueError(f"limit must be at least 1, not {limit}")
+        binding = await self._viewer(room_id, viewer)
+        start = -1 if after is None else after.index
+        if binding.history == "joined":
+            start = max(start, binding.attached_index - 1)
+        found = await self._ports.store.timeline(room_id, start, limit)
+        if found is None:
+            raise _not_found(room_id)
+        head, events = found
+        reset = after is not None and after.epoch != head.epoch
+        if reset:
+            start = binding.attached_index - 1 if binding.history == "joined" else -1
+            found = await self._ports.store.timeline(room_id, start, limit)
+            if found is None:
+                raise _not_found(room_id)
+            head, events = found
+        last = events[-1].index if events else max(start, -1)
+        visible = tuple(event for event in events if sees(event, binding))
+        return Page(visible, Cursor(head.epoch, last), reset, last < head.index)
+
+    async def _viewer(self, room_id: str, viewer: str) -> ChannelBinding:
+        snapshot = await self._ports.store.load_room(room_id)
+        if snapshot is None:
+            raise _not_found(room_id)
+        binding = snapshot.bindings.get(viewer)
+        if binding is None:
+            raise ChannelNotFoundError(f"channel {viewer!r} is not attached to room {room_id!r}")
+        return binding
+
+
+def _with_unit(
+    unit: Unit,
+    stored: list[RoomEvent],
+    limit: int,
+    visibility: str | None,
+    after: int | None,
+    before: int | None,
+    newest_first: bool,
+) -> list[RoomEvent]:
+    """A page as it would be after the commit of the unit."""
+    more = [
+        entry.event
+        for entry in unit.entries()
+        if (visibility is None or entry.event.visibility == visibility)
+        and (after is None or entry.event.index > after)
+        and (before is None or entry.event.index < before)
+    ]
+    page = [*stored, *more]
+    return page[-limit:] if newest_first or before is not None else page[:limit]
+
+
+def _not_found(room_id: str) -> RoomNotFoundError:
+    return RoomNotFoundError(f"room {room_id!r} does not exist")

@@ -1,0 +1,190 @@
+"""A run of hooks that decide about one event, one after the other, each with its own time and its own savepoint.
+
+A hook may let the event pass, change it or block it; what it does to its room joins the unit of work. What a hook did
+before it raised, hung or answered nonsense is taken back. Whether the event then passes is the hook's ``on_error`` (T22).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from inspect import isawaitable
+from types import CoroutineType
+from typing import Any, Protocol
+
+from roomkit_core.background import Bounds
+from roomkit_core.background.bounds import Late
+from roomkit_core.hooks.node import Chain, Node, current
+from roomkit_core.hooks.registration import HookRegistration
+from roomkit_core.models.base import evolve
+from roomkit_core.models.context import RoomContext
+from roomkit_core.models.enums import HookAction
+from roomkit_core.models.event import RoomEvent
+from roomkit_core.models.hook import HookResult, InjectedEvent
+from roomkit_core.models.task import Observation, Task
+
+log = logging.getLogger("roomkit.hooks")
+
+
+class Stage(Protocol):
+    """What a run needs of the unit of work: a savepoint is reading ``draft``, taking back is assigning it."""
+
+    @property
+    def draft(self) -> Any:
+        """The effects so far."""
+        ...
+
+    @property
+    def doomed(self) -> BaseException | None:
+        """Why the unit is to be thrown away, if it is."""
+        ...
+
+    def context(self) -> RoomContext:
+        """The room as the unit would leave it."""
+        ...
+
+    def budget_left(self) -> int:
+        """How many events the unit may still bring."""
+        ...
+
+    def restore(self, draft: Any) -> None:
+        """Take back what was done since ``draft`` was the draft."""
+        ...
+
+
+class Decision:
+    """What a run of hooks came to.
+
+    Attributes:
+        event: The event, as the last hook left it.
+        reason: Why it is blocked; None if it passes.
+        blocked_by: The name of the hook that blocked it.
+        errors: (hook, what went wrong) for each hook that failed.
+        injected, tasks, observations: What the hooks asked for, the blocking one included.
+    """
+
+    __slots__ = ("blocked_by", "errors", "event", "injected", "observations", "reason", "tasks")
+
+    def __init__(self, event: RoomEvent) -> None:
+        self.event = event
+        self.reason: str | None = None
+        self.blocked_by: str | None = None
+        self.errors: tuple[tuple[str, str], ...] = ()
+        self.injected: tuple[InjectedEvent, ...] = ()
+        self.tasks: tuple[Task, ...] = ()
+        self.observations: tuple[Observation, ...] = ()
+
+
+def applicable(hooks: Sequence[HookRegistration], event: RoomEvent, chain: Chain) -> list[HookRegistration]:
+    """The deciding hooks for an event: filters let it through, and they are not on the chain that sent it."""
+    return [
+        hook
+        for hook in hooks
+        if hook.decides and (not hook.is_filtered or hook.matches(event.source)) and (not chain or hook not in chain)
+    ]
+
+
+async def decide(
+    kit: object, hooks: Sequence[HookRegistration], event: RoomEvent, stage: Stage, bounds: Bounds, chain: Chain
+) -> Decision:
+    """Run the hooks in their order until one blocks."""
+    decision = Decision(event)
+    remaining = len(hooks)
+    for hook in hooks:
+        saved = stage.draft
+        bounds.limit(hook.timeout, remaining + 1)
+        remaining -= 1
+        failure: Exception | None = None
+        answer: Any = None
+        node = Node(
+            kit,
+            "hook",
+            unit=stage,
+            depth=event.chain_depth + 1,
+            budget=stage.budget_left() - 1,
+            hooks=(*chain, hook) if chain else hook.chain,
+            bounds=bounds,
+            origin=event.correlation_id or event.id,
+        )
+        token = current.set(node)
+        try:
+            answer = hook.fn(decision.event, stage.context())
+            if type(answer) is CoroutineType or isawaitable(answer):
+                answer = await answer
+            if node.is_busy:
+                await node.quiet()
+        except BaseException as error:
+            node.die()
+            stage.restore(saved)
+            failure = bounds.failure(error)
+        else:
+            node.die()
+            if bounds.overran():
+                failure = Late()
+        finally:
+            current.reset(token)
+            bounds.unlimit()
+        if stage.doomed is not None:
+            raise stage.doomed
+        if failure is None and type(answer) is not HookResult:
+            failure = TypeError(f"a deciding hook returns a HookResult, not {type(answer).__name__}")
+        if failure is not None:
+            stage.restore(saved)
+            _note_failure(decision, hook, failure)
+        else:
+            _apply(decision, hook, answer)
+        if decision.reason is not None:
+            break
+    return decision
+
+
+def _apply(decision: Decision, hook: HookRegistration, answer: HookResult) -> None:
+    if answer.injected_events:
+        decision.injected += tuple(answer.injected_events)
+    if answer.tasks:
+        decision.tasks += tuple(answer.tasks)
+    if answer.observations:
+        decision.observations += tuple(answer.observations)
+    if answer.action is HookAction.BLOCK:
+        decision.reason = answer.reason
+        decision.blocked_by = hook.name
+    elif answer.action is HookAction.MODIFY:
+        _replace(decision, hook, answer.event)
+
+
+def _replace(decision: Decision, hook: HookRegistration, event: Any) -> None:
+    if not isinstance(event, RoomEvent):
+        _note_failure(decision, hook, TypeError(f"modify needs a RoomEvent, not {type(event).__name__}"))
+        return
+    before = decision.event
+    # What identifies the event is not the hook's to change.
+    decision.event = evolve(
+        event,
+        id=before.id,
+        room_id=before.room_id,
+        index=before.index,
+        source=before.source,
+        idempotency_key=before.idempotency_key,
+        chain_depth=before.chain_depth,
+        created_at=before.created_at,
+    )
+
+
+def _note_failure(decision: Decision, hook: HookRegistration, failure: Exception) -> None:
+    what = f"no answer within {hook.timeout:g} s or its share" if isinstance(failure, Late) else _describe(failure)
+    log.warning(
+        "hook %r failed: %s; the event is %s",
+        hook.name,
+        what,
+        "blocked" if hook.on_error == "block" else "let through",
+        exc_info=None if isinstance(failure, Late) else failure,
+        extra={"room_id": decision.event.room_id, "event_id": decision.event.id},
+    )
+    decision.errors += ((hook.name, what),)
+    if hook.on_error == "block":
+        decision.reason = f"hook_error:{hook.name}"
+        decision.blocked_by = hook.name
+
+
+def _describe(failure: Exception) -> str:
+    return f"{type(failure).__name__}: {failure}"

@@ -1,0 +1,66 @@
+"""Framework events: what the kit tells about itself, to handlers by exact type, beside the way of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from roomkit_core.hooks.observers import Observer, Observers
+from roomkit_core.models.base import EMPTY, build, freeze
+from roomkit_core.models.hook import FrameworkEvent
+from roomkit_core.models.time import utc_now
+
+Handler = Callable[[FrameworkEvent], Any]
+
+
+class Handlers:
+    """The handlers of one kit.
+
+    Args:
+        observers: Runs them; at most once each, in the order of their registration.
+    """
+
+    def __init__(self, observers: Observers) -> None:
+        self._observers = observers
+        self._handlers: dict[str, list[Handler]] = {}
+
+    def on(self, event_type: str, handler: Handler) -> None:
+        """Call ``handler`` for every event of exactly this type."""
+        self._handlers.setdefault(event_type, []).append(handler)
+
+    @property
+    def has_any(self) -> bool:
+        """Whether anybody listens to anything."""
+        return bool(self._handlers)
+
+    def wants(self, event_type: str) -> bool:
+        """Whether anybody listens."""
+        return event_type in self._handlers
+
+    def emit(
+        self,
+        event_type: str,
+        *,
+        room_id: str | None = None,
+        channel_id: str | None = None,
+        event_id: str | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> None:
+        """Tell those who listen; never waits and never raises."""
+        handlers = self._handlers.get(event_type)
+        if handlers is None:
+            return
+        event = build(
+            FrameworkEvent,
+            {
+                "type": event_type,
+                "room_id": room_id,
+                "channel_id": channel_id,
+                "event_id": event_id,
+                "timestamp": utc_now(),
+                "data": freeze(data) if data else EMPTY,
+            },
+        )
+        for handler in handlers:
+            name = getattr(handler, "__name__", type(handler).__name__)
+            self._observers.put(Observer(handler, (event,), name, kind="handler"))

@@ -1,0 +1,145 @@
+"""Who is running: a chain of nodes in one context variable, one node for each foreign call.
+
+Hooks, observers, handlers, asks and channel calls run inside a node. What the code in it may do and what it inherits are
+walks up ``parent``: the room whose unit of work it may join, the mark that makes every verb wait for ``committed`` only,
+chain depth, loop budget, and the hooks that the chain has gone through. A node dies when its call returns; a task that
+outlives the call finds a dead node and is a stranger, but keeps depth, budget and hooks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from roomkit_core.background import Bounds
+    from roomkit_core.hooks.registration import HookRegistration
+
+Chain = tuple["HookRegistration", ...]
+
+
+class Node:
+    """One foreign call of one kit.
+
+    Attributes:
+        kit: Whose call it is (any object that stands for the kit).
+        parent: The node in which this one began.
+        unit: The unit of work that the code may join; None outside of deciding hooks.
+        alive: Whether the call is still running.
+        kind: ``hook``, ``observer``, ``handler``, ``ask`` or ``channel``.
+        depth: Chain depth of what the code sends.
+        budget: How many events its chain may still bring; None where nothing has limited it yet.
+        hooks: The hooks on the chain, this one included.
+        bounds: What bounds the call's time, if something does.
+        row_id: The work row whose handler this is, for keys derived from it.
+        origin: Id of the event that began the chain.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_waiters",
+        "alive",
+        "bounds",
+        "budget",
+        "depth",
+        "hooks",
+        "kind",
+        "kit",
+        "ordinals",
+        "origin",
+        "parent",
+        "row_id",
+        "unit",
+    )
+
+    def __init__(
+        self,
+        kit: object,
+        kind: str,
+        *,
+        unit: Any = None,
+        depth: int = 0,
+        budget: int | None = None,
+        hooks: Chain = (),
+        bounds: Bounds | None = None,
+        row_id: str | None = None,
+        origin: str | None = None,
+    ) -> None:
+        self.kit = kit
+        self.parent = current.get()
+        self.unit = unit
+        self.alive = True
+        self.kind = kind
+        self.depth = depth
+        self.budget = budget
+        self.hooks = hooks
+        self.bounds = bounds
+        self.row_id = row_id
+        self.origin = origin
+        self.ordinals: dict[str, int] | None = None
+        self._busy = False
+        self._waiters: deque[anyio.Event] | None = None
+
+    def die(self) -> None:
+        """The call has returned; nothing joins through this node any more, and its unit may be freed."""
+        self.alive = False
+        self.unit = None
+
+    # --- turns: child tasks of one hook join its unit one at a time ---
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a join is under way."""
+        return self._busy
+
+    async def take_turn(self) -> None:
+        """Wait until no other join of this node is under way."""
+        while self._busy:
+            event = anyio.Event()
+            if self._waiters is None:
+                self._waiters = deque()
+            self._waiters.append(event)
+            await event.wait()
+        self._busy = True
+
+    def give_turn(self) -> None:
+        """The join is through."""
+        self._busy = False
+        if self._waiters:
+            for event in self._waiters:
+                event.set()
+            self._waiters.clear()
+
+    async def quiet(self) -> None:
+        """Wait until no join is under way."""
+        await self.take_turn()
+        self.give_turn()
+
+
+current: ContextVar[Node | None] = ContextVar("roomkit_node", default=None)
+
+
+def ancestry(kit: object) -> Iterator[Node]:
+    """The nodes of ``kit`` that the running code is in, innermost first, dead ones included."""
+    node = current.get()
+    while node is not None:
+        if node.kit is kit:
+            yield node
+        node = node.parent
+
+
+def innermost(kit: object) -> Node | None:
+    """The node of ``kit`` that the running code is in, dead or alive."""
+    node = current.get()
+    while node is not None and node.kit is not kit:
+        node = node.parent
+    return node
+
+
+def is_inside(kit: object) -> bool:
+    """Whether the running code is inside a call of ``kit`` that has not returned."""
+    return current.get() is not None and any(node.alive for node in ancestry(kit))

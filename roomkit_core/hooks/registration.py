@@ -1,0 +1,187 @@
+"""What is registered for which moment, and which of it applies to an event."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Literal
+
+from roomkit_core.errors import HookError
+from roomkit_core.models.enums import ChannelDirection, HookExecution
+from roomkit_core.models.event import EventSource
+from roomkit_core.models.kinds import ChannelType, HookTrigger
+
+log = logging.getLogger("roomkit.hooks")
+
+OnError = Literal["allow", "block"]
+
+# Moments whose hooks decide; at all others hooks observe, whatever they are registered as.
+DECIDING = frozenset({HookTrigger.BEFORE_BROADCAST})
+
+# Moments that the core fires. Hooks at others wait for a plugin that does.
+FIRED = frozenset(
+    {
+        HookTrigger.BEFORE_BROADCAST,
+        HookTrigger.AFTER_BROADCAST,
+        HookTrigger.ON_CHANNEL_ATTACHED,
+        HookTrigger.ON_CHANNEL_DETACHED,
+        HookTrigger.ON_CHANNEL_MUTED,
+        HookTrigger.ON_CHANNEL_UNMUTED,
+        HookTrigger.ON_ROOM_CREATED,
+        HookTrigger.ON_ROOM_CLOSED,
+        HookTrigger.ON_ERROR,
+    }
+)
+
+
+class HookRegistration:
+    """One hook.
+
+    Args:
+        trigger: The moment.
+        execution: ``SYNC`` hooks of a deciding moment decide, ``ASYNC`` ones observe the outcome.
+        fn: ``async def`` or ``def``; a ``def`` is called inline.
+        priority: Ascending; equal ones run in the order of their registration, global before room.
+        name: Names the hook in results and logs; the function's name when empty.
+        timeout: Seconds for one run.
+        channel_types: Only events from channels of these types; None for all.
+        channel_ids: Only events from these channels; None for all.
+        directions: Only events of these directions; None for all.
+        on_error: Whether a deciding hook that raises, hangs or answers nonsense lets the event pass.
+
+    Raises:
+        HookError: ``fn`` cannot be called, ``timeout`` is not positive, or ``on_error`` is unknown or without meaning at this
+            moment.
+    """
+
+    __slots__ = (
+        "chain",
+        "channel_ids",
+        "channel_types",
+        "directions",
+        "execution",
+        "fn",
+        "is_filtered",
+        "name",
+        "on_error",
+        "priority",
+        "timeout",
+        "trigger",
+    )
+
+    def __init__(
+        self,
+        trigger: HookTrigger | str,
+        execution: HookExecution,
+        fn: Callable[..., Any],
+        priority: int = 0,
+        name: str = "",
+        timeout: float = 30.0,
+        channel_types: Collection[ChannelType | str] | None = None,
+        channel_ids: Collection[str] | None = None,
+        directions: Collection[ChannelDirection] | None = None,
+        on_error: OnError = "allow",
+    ) -> None:
+        self.trigger = HookTrigger(trigger)
+        self.execution = HookExecution(execution)
+        self.fn = fn
+        self.priority = priority
+        self.name = name or getattr(fn, "__name__", type(fn).__name__)
+        self.timeout = timeout
+        self.channel_types = None if channel_types is None else frozenset(channel_types)
+        self.channel_ids = None if channel_ids is None else frozenset(channel_ids)
+        self.directions = None if directions is None else frozenset(directions)
+        self.on_error = on_error
+        self.is_filtered = not (channel_types is None and channel_ids is None and directions is None)
+        self.chain = (self,)
+        self._check()
+
+    @property
+    def decides(self) -> bool:
+        """Whether the hook's answer counts."""
+        return self.execution is HookExecution.SYNC and self.trigger in DECIDING
+
+    def _check(self) -> None:
+        if not callable(self.fn):
+            raise HookError(f"a hook must be a function, not {type(self.fn).__name__}", code="hook.not_callable")
+        if self.timeout <= 0:
+            raise HookError(f"hook {self.name!r}: timeout must be above 0 seconds", code="hook.timeout")
+        if self.on_error not in ("allow", "block"):
+            raise HookError(f"hook {self.name!r}: on_error must be 'allow' or 'block'", code="hook.on_error")
+        if self.on_error == "block" and not self.decides:
+            raise HookError(
+                f"hook {self.name!r}: on_error='block' has no meaning for a hook that only observes",
+                code="hook.on_error",
+                hint="Register it for BEFORE_BROADCAST with execution SYNC, or leave on_error out.",
+            )
+        if self.trigger not in FIRED:
+            log.warning("hook %r waits for %s, which nothing installed fires", self.name, self.trigger)
+
+    def matches(self, source: EventSource) -> bool:
+        """Whether the filters let an event from ``source`` through; all that are set must."""
+        return (
+            (self.channel_types is None or source.channel_type in self.channel_types)
+            and (self.channel_ids is None or source.channel_id in self.channel_ids)
+            and (self.directions is None or source.direction in self.directions)
+        )
+
+
+class HookRegistry:
+    """All hooks of a kit: global ones and those of single rooms, in the order in which they run."""
+
+    def __init__(self) -> None:
+        self._global: dict[str, tuple[HookRegistration, ...]] = {}
+        self._rooms: dict[str, dict[str, tuple[HookRegistration, ...]]] = {}
+
+    def register(self, hook: HookRegistration) -> None:
+        """Add a global hook."""
+        self._global[hook.trigger] = _ordered((*self._global.get(hook.trigger, ()), hook))
+
+    def add_room_hook(self, room_id: str, hook: HookRegistration) -> None:
+        """Add a hook of one room; it goes with the room."""
+        hooks = self._rooms.setdefault(room_id, {})
+        hooks[hook.trigger] = _ordered((*hooks.get(hook.trigger, ()), hook))
+
+    def remove_global_hook(self, name: str) -> bool:
+        """Remove the first global hook of this name; False if there is none."""
+        return _remove(self._global, name)
+
+    def remove_room_hook(self, room_id: str, name: str) -> bool:
+        """Remove the room's first hook of this name; False if there is none."""
+        hooks = self._rooms.get(room_id, {})
+        found = _remove(hooks, name)
+        if found and not hooks:
+            del self._rooms[room_id]
+        return found
+
+    def forget_room(self, room_id: str) -> None:
+        """Drop all hooks of a room (T24)."""
+        self._rooms.pop(room_id, None)
+
+    def has_hooks(self, trigger: HookTrigger | str) -> bool:
+        """Whether any hook, of whatever room, waits for this moment."""
+        return trigger in self._global or any(trigger in hooks for hooks in self._rooms.values())
+
+    def select(self, trigger: str, room_id: str) -> tuple[HookRegistration, ...]:
+        """The hooks of a moment and room in running order, before filters."""
+        hooks = self._global.get(trigger, ())
+        if self._rooms and (room := self._rooms.get(room_id)) is not None and trigger in room:
+            return _ordered((*hooks, *room[trigger]))
+        return hooks
+
+
+def _ordered(hooks: Iterable[HookRegistration]) -> tuple[HookRegistration, ...]:
+    return tuple(sorted(hooks, key=lambda hook: hook.priority))
+
+
+def _remove(hooks: dict[str, tuple[HookRegistration, ...]], name: str) -> bool:
+    for trigger, registered in hooks.items():
+        for position, hook in enumerate(registered):
+            if hook.name == name:
+                rest = registered[:position] + registered[position + 1 :]
+                if rest:
+                    hooks[trigger] = rest
+                else:
+                    del hooks[trigger]
+                return True
+    return False

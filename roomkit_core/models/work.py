@@ -1,0 +1,98 @@
+"""Work rows: the pieces of work that a store remembers until they have an outcome (PROTOCOL 1)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class WorkKind(StrEnum):
+    """What a row asks for."""
+
+    INBOUND = "inbound"
+    DELIVERY = "delivery"
+    ASK = "ask"
+    HOOK = "hook"
+    TIMER = "timer"
+    SCHEDULED = "scheduled"
+    TASK = "task"
+
+
+class WorkState(StrEnum):
+    """Where a row stands; ``PENDING``, ``IN_FLIGHT`` and ``UNKNOWN`` are open, all others final and never change."""
+
+    PENDING = "pending"
+    IN_FLIGHT = "in_flight"
+    UNKNOWN = "unknown"
+    DONE = "done"
+    REFUSED = "refused"
+    QUARANTINED = "quarantined"
+    SENT = "sent"
+    PARTIAL = "partial"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    DEAD = "dead"
+    ANSWERED = "answered"
+
+
+OPEN_STATES = frozenset({WorkState.PENDING, WorkState.IN_FLIGHT, WorkState.UNKNOWN})
+
+
+class WorkRow(NamedTuple):
+    """One piece of work. Times are integer microseconds since 1970 by the store's clock.
+
+    ``lane`` is ``()`` for work without order. ``seq`` is the row's place in its lane, given by the store. ``token`` grows
+    with each claim and names one tenure of one worker. ``due`` is None for a row that is queued behind another one of its
+    lane. ``payload`` is pinned: what was rendered, or what is needed to do the work, as strings and tuples of strings.
+    """
+
+    id: str
+    kind: WorkKind
+    channel_id: str
+    lane: tuple[str, ...]
+    room_id: str | None
+    event_id: str | None
+    payload: tuple[Any, ...] = ()
+    route: str | None = None
+    provider_key: str = ""
+    correlation_id: str | None = None
+    state: WorkState = WorkState.PENDING
+    seq: int = 0
+    owner: str | None = None
+    token: int = 0
+    lease_until: int | None = None
+    attempts: int = 0
+    takeovers: int = 0
+    maybe_sent: bool = False
+    due: int | None = None
+    expires_at: int | None = None
+    parts_done: int = 0
+    cancel: bool = False
+    code: str | None = None
+    reason: str | None = None
+    provider_ids: tuple[str, ...] = ()
+    receipt_rank: str = "none"
+    retry_of: str | None = None
+    key: tuple[str, str, str] | None = None
+    created_at: int = 0
+    settled_at: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the work still has to be done or its outcome is unknown."""
+        return self.state in OPEN_STATES
+
+
+class Outcome(NamedTuple):
+    """What a holder reports about its row (PROTOCOL 2, transition 7).
+
+    A final ``state`` ends the row. ``PENDING`` with a ``due`` asks for another attempt, ``UNKNOWN`` says that nobody knows
+    (and marks ``maybe_sent``). ``untouched`` hands the row back as it was, without counting the attempt.
+    """
+
+    state: WorkState
+    code: str | None = None
+    reason: str | None = None
+    provider_ids: tuple[str, ...] = ()
+    untouched: bool = False

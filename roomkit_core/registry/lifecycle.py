@@ -1,0 +1,66 @@
+"""Starting and stopping plugins with their kit, each awaited alone under a timeout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import anyio
+
+from roomkit_core.errors import PluginError
+from roomkit_core.registry.loader import Loader
+from roomkit_core.registry.report import PluginRecord, PluginState, describe
+
+if TYPE_CHECKING:
+    from roomkit_core.interfaces.kit import KitProtocol
+
+
+class Lifecycle:
+    """Remembers who was started, in order to stop exactly those."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._started: list[PluginRecord] = []
+
+    async def startup(self, records: Sequence[PluginRecord], kit: KitProtocol, timeout: float) -> None:
+        _require(records)
+        for record in records:
+            if record.registered and await self._run(record, "roomkit_startup", kit, timeout, shield=False):
+                self._started.append(record)
+        try:
+            _require(records)
+        except PluginError:
+            await self.shutdown(kit, timeout)
+            raise
+
+    async def shutdown(self, kit: KitProtocol, timeout: float) -> None:
+        while self._started:
+            await self._run(self._started.pop(), "roomkit_shutdown", kit, timeout, shield=True)
+
+    async def _run(self, record: PluginRecord, hook: str, kit: KitProtocol, timeout: float, *, shield: bool) -> bool:
+        """Whether the plugin's own implementations returned; if not, the record says why."""
+        for implementation in self._loader.implementations(record, hook):
+            try:
+                with anyio.move_on_after(timeout, shield=shield) as scope:
+                    await implementation(kit=kit)
+            except Exception as error:
+                record.fail(PluginState.HOOK_ERROR, f"{hook} failed: {describe(error)}", error)
+                return False
+            if scope.cancelled_caught:
+                record.fail(PluginState.HOOK_ERROR, f"{hook} did not return within {timeout:g} seconds", TimeoutError())
+                return False
+        return True
+
+
+def _require(records: Sequence[PluginRecord]) -> None:
+    broken = [record for record in records if record.named and record.broken]
+    if broken:
+        first = broken[0]
+        reasons = "; ".join(str(record.report()) for record in broken)
+        raise PluginError(
+            f"the kit names plugins that do not work: {reasons}",
+            plugin=first.id,
+            state=first.state,
+            code="plugin.required",
+            hint=first.hint,
+        ) from first.exception

@@ -1,0 +1,37 @@
+"""Importing a component when it is wanted, and holding it to the abstract class of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from roomkit_core.plugin import Component, Kind
+from roomkit_core.registry.imports import import_name
+
+# By string, so that looking for plugins imports no interface. Any other kind may name any object.
+BASES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        Kind.CHANNEL: "roomkit_core.interfaces.channel:Channel",
+        Kind.STORE: "roomkit_core.interfaces.store:ConversationStore",
+        Kind.LOCK: "roomkit_core.interfaces.locks:RoomLockManager",
+        Kind.ROUTER: "roomkit_core.interfaces.router:InboundRoomRouter",
+        Kind.IDENTITY: "roomkit_core.interfaces.identity:IdentityResolver",
+    }
+)
+
+
+def import_target(component: Component) -> Any:
+    """The object that the component names. Any, because a kind that the core does not know may be anything.
+
+    Raises:
+        TypeError: It is not a subclass of the abstract class of its kind.
+        BaseException: Whatever its module raises.
+    """
+    found = import_name(component.target)
+    base = BASES.get(component.kind)
+    if base is not None:
+        expected = import_name(base)
+        if not (isinstance(found, type) and isinstance(expected, type) and issubclass(found, expected)):
+            raise TypeError(f"{component.target} is {found!r}, expected a subclass of {base}")
+    return found
