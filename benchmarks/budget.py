@@ -48,7 +48,7 @@ def measure_budget(python: Path, messages: int) -> Table:
         cells = ["", "", "", ""]
         cells[2 * number] = _us(whole)
         goal = Goal(f"≤ {WHOLE[loop]:.0f}", high=WHOLE[loop])
-        table.rows.append(Row((f"whole message, {loop}", *cells), whole, goal))
+        table.rows.append(Row((f"whole message, {loop}", *cells), (whole,), goal))
     return table
 
 

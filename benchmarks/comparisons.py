@@ -59,6 +59,7 @@ def compare(ours: Worker, peer: Worker | None, pairs: int, events: int) -> Table
     for scenario in (FRESH, CONCURRENT):
         table.rows.append(_measure(scenario, scenario.name, ours, peer, pairs))
     table.rows.append(_compare_standing(ours, peer, pairs, events, table.notes))
+    table.notes.append("ours also tells the client of the author's own channel, the peer does not")
     return table
 
 
@@ -75,7 +76,7 @@ def _compare_standing(ours: Worker, peer: Worker | None, pairs: int, events: int
     if events == STANDING_EVENTS:
         return row
     notes.append(f"the goal of {STANDING.goal.text} is for {STANDING_EVENTS:,} events, not for {events:,}")
-    return Row(row.cells, row.value, None, row.data)
+    return Row(row.cells, row.values, None, row.data)
 
 
 def _measure(scenario: Scenario, name: str, ours: Worker, peer: Worker | None, pairs: int) -> Row:
@@ -96,7 +97,7 @@ def _measure(scenario: Scenario, name: str, ours: Worker, peer: Worker | None, p
         f"{median(ratios):.1f} ({result.thread_ratio:.1f})",
         f"{min(ratios):.1f}-{max(ratios):.1f}",
     )
-    return Row(cells, median(ratios), scenario.goal, pairs_data(result, "ours", "peer"))
+    return Row(cells, (median(ratios), result.thread_ratio), scenario.goal, pairs_data(result, "ours", "peer"))
 
 
 def cost(runs: Sequence[Run]) -> str:

@@ -48,12 +48,12 @@ def _measure(table: Table, loop: str, full: Worker, new: Worker, pairs: int, eve
         f"{min(result.ratios):.3f}-{max(result.ratios):.3f}",
     )
     data = pairs_data(result, "new", "full") | {"filling_seconds": filling.seconds}
-    table.rows.append(Row(cells, ratio, FLAT[loop], data))
+    table.rows.append(Row(cells, (ratio, result.thread_ratio), FLAT[loop], data))
     longest = 1e3 * max(run.longest_pause for run in (filling, *result.second))
     table.rows.append(
         Row(
             (f"{loop}, longest GC pause", f"{longest:.1f} ms", "", "", ""),
-            longest,
+            (longest,),
             PAUSE if events >= PAUSES_MATTER_FROM else None,
             {"longest_pause_ms": longest, "paused_seconds": filling.paused},
         )

@@ -35,7 +35,7 @@ def measure_imports(ours: Path, peer: Path | None, rounds: int) -> Table:
     table.rows.append(
         Row(
             ("RoomKit", f"{own * 1e3:.0f}", _milliseconds(theirs), f"{ratio:.2f}" if ratio else "-"),
-            ratio,
+            () if ratio is None else (ratio,),
             Goal("≤ 0.25", high=0.25),
             {"ours_seconds": own, "peer_seconds": theirs},
         )
@@ -50,11 +50,12 @@ def _loaded_modules(python: Path) -> Row:
     if done.returncode:
         raise WorkerError(f"`import roomkit_core` failed:\n{done.stderr}")
     loaded: list[str] = json.loads(done.stdout)
-    unwanted = sorted({name.partition(".")[0] for name in loaded} & FORBIDDEN)
+    unwanted = [name for name in loaded if name.partition(".")[0] in FORBIDDEN]
+    own = [name for name in loaded if name.partition(".")[0] == "roomkit_core"]
     data: dict[str, Any] = {"modules": loaded, "unwanted": unwanted}
-    goal = Goal("no pydantic, pluggy, anyio, sqlite3", high=0)
-    name = f"modules loaded by `import roomkit_core`{': ' + ', '.join(unwanted) if unwanted else ''}"
-    return Row((name, str(len(loaded)), "", ""), float(len(unwanted)), goal, data)
+    goal = Goal("1, no pydantic, pluggy, anyio, sqlite3", high=1)
+    name = f"modules of its own and unwanted that `import roomkit_core` loads, of {len(loaded)}"
+    return Row((name, str(len(own) + len(unwanted)), "", ""), (float(len(own) + len(unwanted)),), goal, data)
 
 
 def _best_of(programs: list[tuple[Path, str]], rounds: int) -> list[float]:

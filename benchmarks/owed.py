@@ -36,4 +36,4 @@ def _measure(name: str, worker: Worker, pairs: int, share: dict[str, int]) -> Ro
         f"{median(ratios):.2f} ({result.thread_ratio:.2f})",
         f"{min(ratios):.2f}-{max(ratios):.2f}",
     )
-    return Row(cells, median(ratios), data=pairs_data(result, "live", "owed"))
+    return Row(cells, (median(ratios), result.thread_ratio), data=pairs_data(result, "live", "owed"))

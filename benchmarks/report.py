@@ -24,18 +24,33 @@ class Goal:
 
 @dataclass(frozen=True)
 class Row:
-    """One line: the cells as printed, the number that the goal is about, and everything for ``--json``."""
+    """One line of a table.
+
+    Args:
+        cells: As printed.
+        values: The numbers that the goal is about, all of which have to meet it: a ratio by the clock and the same by
+            CPU time of the thread, so that a busy machine cannot make a goal look met.
+        goal: What they should be.
+        data: Everything for ``--json``.
+    """
 
     cells: tuple[str, ...]
-    value: float | None = None
+    values: tuple[float, ...] = ()
     goal: Goal | None = None
     data: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def is_met(self) -> bool | None:
+        """Whether the goal is met; None where there is none, or nothing to hold against it."""
+        if self.goal is None or not self.values:
+            return None
+        return all(self.goal.is_met(value) for value in self.values)
+
+    @property
     def verdict(self) -> str:
-        if self.goal is None or self.value is None:
+        if self.goal is None or self.is_met is None:
             return ""
-        return self.goal.text if self.goal.is_met(self.value) else f"{self.goal.text}  MISSED"
+        return self.goal.text if self.is_met else f"{self.goal.text}  MISSED"
 
 
 @dataclass
@@ -72,9 +87,9 @@ def write_json(path: Path, facts: dict[str, Any], tables: Iterable[Table]) -> No
                     {
                         "name": row.cells[0],
                         **row.data,
-                        "value": row.value,
+                        "values": row.values,
                         "goal": row.goal and row.goal.text,
-                        "met": None if row.goal is None or row.value is None else row.goal.is_met(row.value),
+                        "met": row.is_met,
                     }
                     for row in table.rows
                 ],

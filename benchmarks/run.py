@@ -97,8 +97,12 @@ def _describe(sides: Sides) -> dict[str, dict[str, str]]:
 
 
 def _heading(facts: dict[str, Any]) -> str:
-    sides = (", ".join(f"{name} {version}" for name, version in side.items()) for side in facts["versions"].values())
-    return f"{' beside '.join(sides)}; medians of {facts['pairs']} alternating pairs"
+    sides = [", ".join(f"{name} {version}" for name, version in side.items()) for side in facts["versions"].values()]
+    return (
+        "\nbeside ".join(sides)
+        + f"\nMedians of {facts['pairs']} alternating pairs. A time in brackets that is much lower than the one before it "
+        + "says that the machine was busy with other things."
+    )
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -56,6 +56,10 @@ async def open_room(room_id: str, visitor: object) -> None:
         await kit.attach_channel(room_id, "web")
     if "bot" not in bound:
         await kit.attach_channel(room_id, "bot", access=Access.WRITE_ONLY)
+        greeting = TextContent(body="I am the bot of this room. Say hello, ask for the time, or roll the dice.")
+        await kit.send_event(
+            room_id, "bot", greeting, metadata={"name": "Bot"}, wait="committed", idempotency_key=f"greeting:{room_id}"
+        )
 
 
 def main() -> None:

@@ -131,7 +131,7 @@ async def _pieces(stage: Stage) -> dict[str, Piece]:
         "room lock": lock,
         "event copies; room and timers copied": copies,
         "packing and commit in memory": await _commit(kit, event),
-        "lane, delivery, result": _deliver(kit.channels[RECEIVER], event),
+        "lane, delivery, result": _deliver([kit.channels[SENDER], kit.channels[RECEIVER]], event),
         "the result": result,
     }
 
@@ -147,7 +147,9 @@ async def _commit(kit: Any, event: RoomEvent) -> Piece:
         nonlocal version
         store = kit.store
         for each in events:
-            changes = ChangeSet("ledger", new_id(), version, events=(each,), packed=(pack_event(each),))
+            changes = ChangeSet.__new__(ChangeSet)  # as the engine makes it
+            changes.room_id, changes.commit_id, changes.expected = "ledger", new_id(), version
+            changes.events, changes.packed = (each,), (pack_event(each),)
             answer = store.submit(changes).answer
             if type(answer) is not Committed or answer.version is None:
                 raise RuntimeError(f"the store answered {answer!r}")
@@ -162,12 +164,15 @@ async def _commit(kit: Any, event: RoomEvent) -> Piece:
     return piece
 
 
-def _deliver(channel: Any, event: RoomEvent) -> Piece:
-    """The hint to one connected client, and its queue drained by the caller."""
+def _deliver(channels: list[Any], event: RoomEvent) -> Piece:
+    """The hint to the connected client of each channel, and the queues drained by the caller."""
 
     async def piece(count: int) -> None:
         for index in range(count):
-            channel.on_hint("room", event, Cursor("epoch", index))
-            await channel.drain()
+            cursor = Cursor("epoch", index)
+            for channel in channels:
+                channel.on_hint("room", event, cursor)
+            for channel in channels:
+                await channel.drain()
 
     return piece

@@ -69,7 +69,7 @@ def prepare(changes: ChangeSet, events: Mapping[str, Packed]) -> Prepared:
         or changes.withdrawals
     ):
         raise ValueError("a batch that changes the room names the version on which it was planned")
-    if {task.room_id for task in changes.tasks} | {seen.room_id for seen in changes.observations} > {room_id}:
+    if ({task.room_id for task in changes.tasks} | {seen.room_id for seen in changes.observations}) - {room_id}:
         raise ValueError(f"a batch of room {room_id!r} brings a task or an observation of another room")
     if room_id is None and changes.read_markers:
         raise ValueError("read markers belong to a room, and the batch names none")

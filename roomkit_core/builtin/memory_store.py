@@ -285,7 +285,7 @@ class InMemoryStore(ConversationStore):
         return self._work.note_receipt(channel_id, provider_id, ReceiptRank(rank).value, self._now())
 
     async def expire(self, now: int) -> int:
-        return self._work.expire(now)
+        return self._work.expire(now, self._now())
 
     async def purge(self, before: int) -> int:
         return self._work.purge(before) + self._keys.purge(before)

@@ -310,9 +310,9 @@ class WorkTable:
             fields[STATE] = WorkState.SUPPRESSED
             self._end(row, fields, now)
 
-    def expire(self, now: int) -> int:
-        """End waiting rows whose time is over; looks at the rows only when the first of them can be due for it."""
-        if self._expiry_from is None or self._expiry_from > now:
+    def expire(self, until: int, now: int) -> int:
+        """End waiting rows that expire by ``until``; looks at the rows only when the first of them can be among them."""
+        if self._expiry_from is None or self._expiry_from > until:
             return 0
         over: list[WorkRow] = []
         self._expiry_from = None
@@ -320,7 +320,7 @@ class WorkTable:
             at = row.expires_at
             if at is None:
                 continue
-            if at <= now and row.state is not _IN_FLIGHT:
+            if at <= until and row.state is not _IN_FLIGHT:
                 over.append(row)
             elif self._expiry_from is None or at < self._expiry_from:
                 self._expiry_from = at

@@ -59,29 +59,21 @@ class Decision:
         event: The event, as the last hook left it.
         reason: Why it is blocked; None if it passes.
         blocked_by: The name of the hook that blocked it.
+        has_extras: Whether there is any of the following.
         errors: (hook, what went wrong) for each hook that failed.
         injected, tasks, observations: What the hooks asked for, the blocking one included.
     """
 
-    __slots__ = ("blocked_by", "errors", "event", "injected", "observations", "reason", "tasks")
+    reason: str | None = None
+    blocked_by: str | None = None
+    has_extras = False
+    errors: tuple[tuple[str, str], ...] = ()
+    injected: tuple[InjectedEvent, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    observations: tuple[Observation, ...] = ()
 
     def __init__(self, event: RoomEvent) -> None:
         self.event = event
-        self.reason: str | None = None
-        self.blocked_by: str | None = None
-        self.errors: tuple[tuple[str, str], ...] = ()
-        self.injected: tuple[InjectedEvent, ...] = ()
-        self.tasks: tuple[Task, ...] = ()
-        self.observations: tuple[Observation, ...] = ()
-
-
-def applicable(hooks: Sequence[HookRegistration], event: RoomEvent, chain: Chain) -> list[HookRegistration]:
-    """The deciding hooks for an event: filters let it through, and they are not on the chain that sent it."""
-    return [
-        hook
-        for hook in hooks
-        if hook.decides and (not hook.is_filtered or hook.matches(event.source)) and (not chain or hook not in chain)
-    ]
 
 
 async def decide(
@@ -89,23 +81,18 @@ async def decide(
 ) -> Decision:
     """Run the hooks in their order until one blocks."""
     decision = Decision(event)
+    allowed = HookResult.allow()  # the one instance that says nothing else
     remaining = len(hooks)
     for hook in hooks:
         saved = stage.draft
         bounds.limit(hook.timeout, remaining + 1)
         remaining -= 1
         failure: Exception | None = None
-        answer: Any = None
-        node = Node(
-            kit,
-            "hook",
-            unit=stage,
-            depth=event.chain_depth + 1,
-            budget=stage.budget_left() - 1,
-            hooks=(*chain, hook) if chain else hook.chain,
-            bounds=bounds,
-            origin=event.correlation_id or event.id,
-        )
+        node = Node(kit, "hook", stage)
+        node.bounds = bounds
+        node.hooks = (*chain, hook) if chain else hook.chain
+        node.depth = event.chain_depth + 1
+        node.origin = event.correlation_id or event.id
         token = current.set(node)
         try:
             answer = hook.fn(decision.event, stage.context())
@@ -116,6 +103,7 @@ async def decide(
         except BaseException as error:
             node.die()
             stage.restore(saved)
+            answer = None
             failure = bounds.failure(error)
         else:
             node.die()
@@ -126,24 +114,27 @@ async def decide(
             bounds.unlimit()
         if stage.doomed is not None:
             raise stage.doomed
-        if failure is None and type(answer) is not HookResult:
-            failure = TypeError(f"a deciding hook returns a HookResult, not {type(answer).__name__}")
-        if failure is not None:
-            stage.restore(saved)
-            _note_failure(decision, hook, failure)
-        else:
+        if failure is None and type(answer) is HookResult:
+            if answer is allowed:
+                continue
             _apply(decision, hook, answer)
+        else:
+            stage.restore(saved)
+            _note_failure(decision, hook, failure or _no_result(answer))
         if decision.reason is not None:
             break
     return decision
 
 
+def _no_result(answer: Any) -> Exception:
+    return TypeError(f"a deciding hook returns a HookResult, not {type(answer).__name__}")
+
+
 def _apply(decision: Decision, hook: HookRegistration, answer: HookResult) -> None:
-    if answer.injected_events:
+    if answer.injected_events or answer.tasks or answer.observations:
+        decision.has_extras = True
         decision.injected += tuple(answer.injected_events)
-    if answer.tasks:
         decision.tasks += tuple(answer.tasks)
-    if answer.observations:
         decision.observations += tuple(answer.observations)
     if answer.action is HookAction.BLOCK:
         decision.reason = answer.reason
@@ -181,6 +172,7 @@ def _note_failure(decision: Decision, hook: HookRegistration, failure: Exception
         extra={"room_id": decision.event.room_id, "event_id": decision.event.id},
     )
     decision.errors += ((hook.name, what),)
+    decision.has_extras = True
     if hook.on_error == "block":
         decision.reason = f"hook_error:{hook.name}"
         decision.blocked_by = hook.name

@@ -9,7 +9,7 @@ outlives the call finds a dead node and is a stranger, but keeps depth, budget a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -36,53 +36,30 @@ class Node:
         hooks: The hooks on the chain, this one included.
         bounds: What bounds the call's time, if something does.
         row_id: The work row whose handler this is, for keys derived from it.
+        follow: Gives what counts for whoever waits for all that follows from the call.
+        ordinals: How often the handler has said the same, for those keys.
+        is_busy: Whether a child task of the call is joining the unit.
         origin: Id of the event that began the chain.
     """
 
-    __slots__ = (
-        "_busy",
-        "_waiters",
-        "alive",
-        "bounds",
-        "budget",
-        "depth",
-        "hooks",
-        "kind",
-        "kit",
-        "ordinals",
-        "origin",
-        "parent",
-        "row_id",
-        "unit",
-    )
+    # One is made for every foreign call. Defaults are class attributes, so that making one sets only what it has.
+    alive = True
+    depth = 0
+    budget: int | None = None
+    hooks: Chain = ()
+    bounds: Bounds | None = None
+    row_id: str | None = None
+    origin: str | None = None
+    follow: Callable[[], Any] | None = None
+    ordinals: dict[str, int] | None = None
+    is_busy = False
+    _waiters: deque[anyio.Event] | None = None
 
-    def __init__(
-        self,
-        kit: object,
-        kind: str,
-        *,
-        unit: Any = None,
-        depth: int = 0,
-        budget: int | None = None,
-        hooks: Chain = (),
-        bounds: Bounds | None = None,
-        row_id: str | None = None,
-        origin: str | None = None,
-    ) -> None:
+    def __init__(self, kit: object, kind: str, unit: Any = None) -> None:
         self.kit = kit
-        self.parent = current.get()
-        self.unit = unit
-        self.alive = True
         self.kind = kind
-        self.depth = depth
-        self.budget = budget
-        self.hooks = hooks
-        self.bounds = bounds
-        self.row_id = row_id
-        self.origin = origin
-        self.ordinals: dict[str, int] | None = None
-        self._busy = False
-        self._waiters: deque[anyio.Event] | None = None
+        self.unit = unit
+        self.parent = current.get()
 
     def die(self) -> None:
         """The call has returned; nothing joins through this node any more, and its unit may be freed."""
@@ -91,24 +68,19 @@ class Node:
 
     # --- turns: child tasks of one hook join its unit one at a time ---
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a join is under way."""
-        return self._busy
-
     async def take_turn(self) -> None:
         """Wait until no other join of this node is under way."""
-        while self._busy:
+        while self.is_busy:
             event = anyio.Event()
             if self._waiters is None:
                 self._waiters = deque()
             self._waiters.append(event)
             await event.wait()
-        self._busy = True
+        self.is_busy = True
 
     def give_turn(self) -> None:
         """The join is through."""
-        self._busy = False
+        self.is_busy = False
         if self._waiters:
             for event in self._waiters:
                 event.set()

@@ -47,6 +47,7 @@ class Observer(NamedTuple):
         kind: ``observer`` or ``handler``.
         done: Called when it has ended, however.
         failed: Called with the observer and what went wrong.
+        follow: Gives what counts for whoever waits for all that follows.
     """
 
     fn: Callable[..., Any]
@@ -60,6 +61,7 @@ class Observer(NamedTuple):
     kind: str = "observer"
     done: Callable[[], None] | None = None
     failed: Callable[[Observer, str], None] | None = None
+    follow: Callable[[], Any] | None = None
 
 
 class Observers:
@@ -123,14 +125,12 @@ class Observers:
                 self._drop(self._queue.popleft())
 
     async def _run(self, observer: Observer) -> None:
-        node = Node(
-            self._kit,
-            observer.kind,
-            depth=observer.depth,
-            budget=observer.budget,
-            hooks=observer.hooks,
-            origin=observer.origin,
-        )
+        node = Node(self._kit, observer.kind)
+        node.hooks = observer.hooks
+        node.depth = observer.depth
+        node.budget = observer.budget
+        node.origin = observer.origin
+        node.follow = observer.follow
         token = current.set(node)
         try:
             with move_on_after(observer.timeout) as scope:

@@ -58,6 +58,7 @@ class HookRegistration:
         "chain",
         "channel_ids",
         "channel_types",
+        "decides",
         "directions",
         "execution",
         "fn",
@@ -92,14 +93,17 @@ class HookRegistration:
         self.channel_ids = None if channel_ids is None else frozenset(channel_ids)
         self.directions = None if directions is None else frozenset(directions)
         self.on_error = on_error
+        self.decides = self.execution is HookExecution.SYNC and self.trigger in DECIDING
         self.is_filtered = not (channel_types is None and channel_ids is None and directions is None)
         self.chain = (self,)
         self._check()
 
     @property
-    def decides(self) -> bool:
-        """Whether the hook's answer counts."""
-        return self.execution is HookExecution.SYNC and self.trigger in DECIDING
+    def observes_broadcast(self) -> bool:
+        """Whether it is called with what was broadcast, after the commit."""
+        return self.trigger == HookTrigger.AFTER_BROADCAST or (
+            self.trigger == HookTrigger.BEFORE_BROADCAST and not self.decides
+        )
 
     def _check(self) -> None:
         if not callable(self.fn):
@@ -126,21 +130,37 @@ class HookRegistration:
         )
 
 
+Hooks = tuple[HookRegistration, ...]
+
+_BEFORE = "before_broadcast"
+
+
 class HookRegistry:
     """All hooks of a kit: global ones and those of single rooms, in the order in which they run."""
 
     def __init__(self) -> None:
         self._global: dict[str, tuple[HookRegistration, ...]] = {}
         self._rooms: dict[str, dict[str, tuple[HookRegistration, ...]]] = {}
+        self._has_observers = False
+        self._is_plain = True
 
     def register(self, hook: HookRegistration) -> None:
         """Add a global hook."""
         self._global[hook.trigger] = _ordered((*self._global.get(hook.trigger, ()), hook))
+        self._note(hook)
 
     def add_room_hook(self, room_id: str, hook: HookRegistration) -> None:
         """Add a hook of one room; it goes with the room."""
         hooks = self._rooms.setdefault(room_id, {})
         hooks[hook.trigger] = _ordered((*hooks.get(hook.trigger, ()), hook))
+        self._note(hook)
+
+    def _note(self, hook: HookRegistration) -> None:
+        """Remember what lets a message skip work: nobody observes; every hook before the broadcast simply decides."""
+        if hook.observes_broadcast:
+            self._has_observers = True
+        if hook.trigger == _BEFORE and (hook.is_filtered or not hook.decides):
+            self._is_plain = False
 
     def remove_global_hook(self, name: str) -> bool:
         """Remove the first global hook of this name; False if there is none."""
@@ -161,6 +181,27 @@ class HookRegistry:
     def has_hooks(self, trigger: HookTrigger | str) -> bool:
         """Whether any hook, of whatever room, waits for this moment."""
         return trigger in self._global or any(trigger in hooks for hooks in self._rooms.values())
+
+    def observing(self, room_id: str) -> tuple[HookRegistration, ...]:
+        """The hooks that observe what was broadcast: those after it, and asynchronous ones before it."""
+        if not self._has_observers:
+            return ()
+        hooks = self.select(HookTrigger.AFTER_BROADCAST, room_id)
+        before = self.select(HookTrigger.BEFORE_BROADCAST, room_id)
+        return hooks + tuple([hook for hook in before if not hook.decides])
+
+    def deciding(self, room_id: str, source: EventSource, chain: tuple[HookRegistration, ...]) -> Hooks:
+        """The hooks that decide about an event: filters let it through, and they are not on the chain that sent it."""
+        hooks = self.select(_BEFORE, room_id)
+        if not hooks or (self._is_plain and not chain):
+            return hooks
+        return tuple(
+            [
+                hook
+                for hook in hooks
+                if hook.decides and (not hook.is_filtered or hook.matches(source)) and hook not in chain
+            ]
+        )
 
     def select(self, trigger: str, room_id: str) -> tuple[HookRegistration, ...]:
         """The hooks of a moment and room in running order, before filters."""

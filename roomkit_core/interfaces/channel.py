@@ -127,7 +127,7 @@ class Channel:
 
         A raise ends the call with that error and nothing is stored.
         """
-        return event_from_message(self, message, context.room.id)
+        return event_from_message(self, message, context.room_id)
 
     # ------------------------------------------------------------------------------------------------ outbound
 

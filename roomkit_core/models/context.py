@@ -65,6 +65,12 @@ class RoomContext:
         return context
 
     @property
+    def room_id(self) -> str:
+        """The room's id; cheaper than ``room.id``, because the room's counters need not be brought up to date for it."""
+        room = self._room
+        return cast("str", room.id if type(room) is Room else room.base.id)
+
+    @property
     def room(self) -> Room:
         """The room."""
         room = self._room

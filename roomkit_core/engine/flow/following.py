@@ -65,6 +65,8 @@ class Following:
 
     async def settled(self, patience: float) -> None:
         """Return when all that follows has ended; queued asks are waited for ``patience`` seconds at most."""
+        if not (self._attempts or self._others or self._queued):
+            return
         with anyio.move_on_after(patience) as scope:
             while self._attempts or self._others or self._queued:
                 scope.deadline = anyio.current_time() + patience if self._attempts or self._others else scope.deadline

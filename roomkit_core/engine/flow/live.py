@@ -8,7 +8,7 @@ coroutine is never moved to another task, because its cancel scopes would not cl
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import coroutine
 from typing import Any
 
@@ -19,13 +19,15 @@ from roomkit_core.hooks.node import Node, current
 
 log = logging.getLogger("roomkit.live")
 
+Follow = Callable[[], Following | None]
 
-async def drain_inline(ports: Ports, targets: Sequence[Target], following: Following | None) -> None:
-    """Send what the hints queued, in the task of the caller."""
+
+async def drain_inline(ports: Ports, targets: Sequence[Target], follow: Follow) -> None:
+    """Send what the hints queued, in the task of the caller; ``follow`` says who waits for what is passed on."""
     node = Node(ports.kit, "channel")
     token = current.set(node)
     try:
-        await _drain(ports, targets, following)
+        await _drain(ports, targets, follow)
     finally:
         node.die()
         current.reset(token)
@@ -34,7 +36,7 @@ async def drain_inline(ports: Ports, targets: Sequence[Target], following: Follo
 async def drain_in_task(ports: Ports, targets: Sequence[Target], following: Following | None) -> None:
     """Send what the hints queued, in a task of the kit."""
     try:
-        await drain_inline(ports, targets, following)
+        await drain_inline(ports, targets, lambda: following)
     finally:
         if following is not None:
             following.attempt_done()
@@ -48,7 +50,7 @@ def spawn_drain(ports: Ports, targets: Sequence[Target], following: Following | 
 
 
 @coroutine
-def _drain(ports: Ports, targets: Sequence[Target], following: Following | None) -> Generator[Any, Any, None]:
+def _drain(ports: Ports, targets: Sequence[Target], follow: Follow) -> Generator[Any, Any, None]:
     for position, target in enumerate(targets):
         steps = target.channel.drain().__await__()
         try:
@@ -60,7 +62,7 @@ def _drain(ports: Ports, targets: Sequence[Target], following: Following | None)
             continue
         rest = targets[position + 1 :]
         if rest:
-            spawn_drain(ports, rest, following)
+            spawn_drain(ports, rest, follow())
         try:
             while True:
                 try:

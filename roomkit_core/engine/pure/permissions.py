@@ -5,16 +5,15 @@ from __future__ import annotations
 from roomkit_core.models.channel import ChannelBinding
 from roomkit_core.models.enums import Access, ChannelDirection, EventStatus, RoomStatus
 from roomkit_core.models.event import RoomEvent
-from roomkit_core.models.room import Room
 
 _READS = frozenset({Access.READ_WRITE, Access.READ_ONLY})
 _WRITES = frozenset({Access.READ_WRITE, Access.WRITE_ONLY})
 _CLOSED = frozenset({RoomStatus.CLOSED, RoomStatus.ARCHIVED})
 
 
-def takes_writes(room: Room) -> bool:
-    """Whether the room's status lets new messages in."""
-    return room.status not in _CLOSED
+def takes_writes(status: RoomStatus) -> bool:
+    """Whether a room of this status lets new messages in."""
+    return status not in _CLOSED
 
 
 def why_not_write(binding: ChannelBinding) -> str | None:

@@ -43,30 +43,31 @@ class Plan(NamedTuple):
 NOTHING = Plan()
 
 
-def plan(event: RoomEvent, bindings: Iterable[ChannelBinding], targets: Mapping[str, Any]) -> Plan:
+def plan(event: RoomEvent, bindings: Mapping[str, ChannelBinding], targets: Mapping[str, Any]) -> Plan:
     """What the event is owed, binding by binding in the order of their attachment."""
-    live: list[Any] = []
+    live: tuple[Any, ...] = ()
     rows: list[WorkRow] = []
-    asks: list[ChannelBinding] = []
+    asks: tuple[ChannelBinding, ...] = ()
     visibility = event.visibility
     source_id = event.source.channel_id
-    for binding in bindings:
+    for channel_id, binding in bindings.items():
         if not receives(binding) or (visibility != "all" and not reaches(visibility, binding)):
             continue
-        target = targets.get(binding.channel_id)
+        target = targets.get(channel_id)
         if target is None:
-            if binding.channel_id != source_id:
+            if channel_id != source_id:
                 rows.append(_unregistered(event, binding))
             continue
-        if (target.is_asked or binding.category is ChannelCategory.INTELLIGENCE) and is_asked(event, binding):
-            asks.append(binding)
-        if binding.category is ChannelCategory.INTELLIGENCE:
+        answers = binding.category is ChannelCategory.INTELLIGENCE
+        if (answers or target.is_asked) and is_asked(event, binding):
+            asks = (*asks, binding)
+        if answers:
             continue
         if target.is_live:
-            live.append(target)
+            live = (*live, target)
         else:
             rows.extend(_owed(event, binding, target))
-    return Plan(tuple(live), tuple(rows), tuple(asks))
+    return Plan(live, tuple(rows), asks) if live or rows or asks else NOTHING
 
 
 def _owed(event: RoomEvent, binding: ChannelBinding, target: Target) -> list[WorkRow]:

@@ -25,7 +25,10 @@ class Restart(BaseException):  # not an Exception: a hook's ``except Exception``
 
 
 class LockGraph:
-    """Who holds which room, and which rooms the live hooks of each holder wait for."""
+    """Who holds which room, and which rooms the live hooks of each holder wait for.
+
+    Only units whose hooks reach for other rooms are noted: no other can be part of a circle.
+    """
 
     def __init__(self) -> None:
         self._holders: dict[str, Unit] = {}
@@ -54,6 +57,8 @@ class LockGraph:
                     hint="Send to the room from an AFTER_BROADCAST observer, or from the hook that runs in it.",
                     retryable=False,
                 )
+        for unit in ancestors:
+            self.hold(unit)
         holder = self._holders.get(room_id)
         if holder is None:
             return

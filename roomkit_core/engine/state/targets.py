@@ -14,17 +14,28 @@ class Target:
     Attributes:
         channel: The channel.
         is_live: Nothing is owed to it; it gets hints.
+        translates_plainly: Its class leaves the translation of messages to the default.
         is_asked: Its class answers events, whatever it is bound as.
         running: How many of its rows are worked on.
         started: Whether :meth:`Channel.start` was called.
     """
 
-    __slots__ = ("_live_results", "channel", "channel_id", "is_asked", "is_live", "running", "started")
+    __slots__ = (
+        "_live_results",
+        "channel",
+        "channel_id",
+        "is_asked",
+        "is_live",
+        "running",
+        "started",
+        "translates_plainly",
+    )
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.channel_id = channel.channel_id
         self.is_live = channel.live
+        self.translates_plainly = type(channel).handle_inbound is Channel.handle_inbound
         self.is_asked = type(channel).on_event is not Channel.on_event
         self.running = 0
         self.started = False

@@ -7,6 +7,7 @@ through a :class:`Joined` view, which refuses to write once the hook has ended.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomkit_core.engine.pure.plan import NOTHING, Plan
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from roomkit_core.engine.state.ports import Ports
     from roomkit_core.models.channel import ChannelBinding
     from roomkit_core.models.context import RoomContext
+    from roomkit_core.models.enums import RoomStatus
     from roomkit_core.models.event import EventSource, RoomEvent
     from roomkit_core.models.kinds import HookTrigger
     from roomkit_core.models.participant import Participant
@@ -129,50 +131,29 @@ class Unit:
         children: Units of other rooms that run inside a hook of this one.
         waits_for: Rooms that hooks of this unit wait for.
         refusal: Why nothing will be written, if the verdict rests on the state alone.
+        known: What was decided before about the message's own key; then nothing of the unit is written.
+        joined: Whether this is a view on the unit of a hook, which commits later.
+        follow: Gives what counts for whoever waits for all that follows from the unit.
     """
 
-    __slots__ = (
-        "_context",
-        "_context_draft",
-        "attempt",
-        "budget",
-        "children",
-        "discharges",
-        "doomed",
-        "draft",
-        "ports",
-        "refusal",
-        "room_id",
-        "state",
-        "waits_for",
-    )
+    # As in Draft: what is rare is a class attribute until it is set.
+    draft: Draft = UNTOUCHED
+    attempt = 1
+    discharges: tuple[Discharge, ...] = ()
+    doomed: BaseException | None = None
+    children: tuple[Unit, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    refusal: str | None = None
+    known: KeyResult | None = None
+    joined = False
+    follow: Callable[[], Any] | None = None
+    _context: RoomContext | None = None
 
-    # Declared and not only slots, because Joined puts a property in the place of ``draft``.
-    draft: Draft
-
-    def __init__(
-        self,
-        ports: Ports,
-        room_id: str,
-        state: RoomState,
-        budget: int,
-        attempt: int = 1,
-        context: RoomContext | None = None,
-        discharges: tuple[Discharge, ...] = (),
-    ) -> None:
+    def __init__(self, ports: Ports, room_id: str, state: RoomState, budget: int) -> None:
         self.ports = ports
         self.room_id = room_id
         self.state = state
-        self.draft = UNTOUCHED
-        self.attempt = attempt
         self.budget = budget
-        self.discharges = discharges
-        self.doomed: BaseException | None = None
-        self.children: tuple[Unit, ...] = ()
-        self.waits_for: tuple[str, ...] = ()
-        self.refusal: str | None = None
-        self._context = context
-        self._context_draft = UNTOUCHED
 
     # --- the working copy ---
 
@@ -181,6 +162,12 @@ class Unit:
         """The room's channels as the unit would leave them."""
         changed = self.draft.bindings
         return self.state.bindings if changed is None else changed
+
+    @property
+    def status(self) -> RoomStatus:
+        """The room's status as the unit would leave it."""
+        changed = self.draft.room
+        return self.state.base.status if changed is None else changed.status
 
     @property
     def participants(self) -> dict[str, Participant]:
@@ -213,12 +200,15 @@ class Unit:
     def context(self) -> RoomContext:
         """The room as the unit would leave it, for hooks and channels."""
         draft = self.draft
-        if self._context is None or self._context_draft is not draft:
-            plain = not draft.entries and draft.room is None and draft.bindings is None and draft.participants is None
-            if not plain or self._context is None:
-                self._context = (self.state if plain else self.copy()).context(self.attempt)
-            self._context_draft = draft
-        return self._context
+        if not draft.entries and draft.room is None and draft.bindings is None and draft.participants is None:
+            if self._context is None:
+                self._context = self.state.context(self.attempt)
+            return self._context
+        return self.copy().context(self.attempt)
+
+    def use_context(self, context: RoomContext) -> None:
+        """A context of the same state that was made before."""
+        self._context = context
 
     def entries(self) -> list[Entry]:
         """The events that are decided, in the order of their indexes."""
@@ -256,12 +246,14 @@ class Unit:
         self.draft.taken = taken + 1
         return self.state.next_index + taken
 
-    def add(self, entry: Entry, key: Key | None = None, result: KeyResult | None = None) -> None:
-        """Put a decided event into the draft, with its idempotency key."""
-        draft = self.draft.having(entries=(*self.draft.entries, entry))
-        if key is not None and result is not None:
-            draft.keys = (*draft.keys, (key, result))
-        self.draft = draft
+    def add(self, entry: Entry) -> None:
+        """Put a decided event into the draft."""
+        draft = self.draft
+        self.draft = draft.having(entries=(*draft.entries, entry) if draft.entries else (entry,))
+
+    def decide_key(self, key: Key, result: KeyResult) -> None:
+        """Put what was decided about an idempotency key into the draft."""
+        self.change(keys=(*self.draft.keys, (key, result)))
 
     def budget_left(self) -> int:
         """How many more events the chain may bring: each beyond the first of the unit has spent one."""
@@ -278,22 +270,14 @@ class Unit:
 class Joined(Unit):
     """A unit as code inside one of its hooks sees it; effects go to the unit itself, as long as that hook lives."""
 
-    __slots__ = ("_node", "_unit")
+    joined = True
 
-    def __init__(self, unit: Unit, node: Node) -> None:  # deliberately not super().__init__: nothing here is its own
+    def __init__(self, unit: Unit, node: Node) -> None:
+        super().__init__(unit.ports, unit.room_id, unit.state, unit.budget)
         self._unit = unit
         self._node = node
-        self.ports = unit.ports
-        self.room_id = unit.room_id
-        self.state = unit.state
         self.attempt = unit.attempt
-        self.budget = unit.budget
-        self.discharges = ()
-        self.children = ()
-        self.waits_for = ()
-        self.refusal = None
-        self._context = None
-        self._context_draft = UNTOUCHED
+        self.follow = unit.follow
 
     @property
     def root(self) -> Unit:

@@ -16,14 +16,12 @@ from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target, delivery_result
 from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
 from roomkit_core.engine.steps.results import by_channel, failed_at_birth
-from roomkit_core.engine.steps.tenure import Tenure
 from roomkit_core.hooks.observers import Observer
 from roomkit_core.models.base import EMPTY
 from roomkit_core.models.changes import Committed
 from roomkit_core.models.delivery import DeliveryError, DeliveryResult
-from roomkit_core.models.enums import DeliveryState, EventStatus, HookExecution
+from roomkit_core.models.enums import DeliveryState, EventStatus
 from roomkit_core.models.event import RoomEvent
-from roomkit_core.models.kinds import HookTrigger
 from roomkit_core.models.room import Cursor
 from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
@@ -36,38 +34,36 @@ class Aftermath:
     Args:
         ports: The surroundings.
         runners: Take claimed rows.
-        following: Who waits for what follows; None if nobody does.
-        is_answer: The commit follows from an earlier call, so that its rows are not that call's own.
-        inline: Whether the caller drains live targets itself.
+        inline: Whether the caller waits, and so drains live targets itself.
     """
 
-    __slots__ = ("_inline", "_is_answer", "_live", "_ports", "_results", "_rows", "_runners", "following")
+    # Defaults are class attributes: one is made for every message.
+    following: Following | None = None
+    _is_answer = False
+    _live: tuple[Target, ...] = ()
+    _results: dict[str, dict[str, DeliveryResult]] = EMPTY
+    _rows: tuple[WorkRow, ...] = ()
 
-    def __init__(
-        self,
-        ports: Ports,
-        runners: Runners,
-        following: Following | None,
-        *,
-        is_answer: bool = False,
-        inline: bool = True,
-    ) -> None:
+    def __init__(self, ports: Ports, runners: Runners, *, inline: bool) -> None:
         self._ports = ports
         self._runners = runners
-        self.following = following
-        self._is_answer = is_answer
         self._inline = inline
-        self._live: tuple[Target, ...] = ()
-        self._results: dict[str, dict[str, DeliveryResult]] | None = None
-        self._rows: tuple[WorkRow, ...] = ()
+
+    def answer_to(self, following: Following | None) -> None:
+        """What is handed over follows from an earlier call, and whoever waits for that call waits for it."""
+        self._is_answer = True
+        self.following = following
+
+    def follow(self) -> Following | None:
+        """What counts for the caller; None if it does not wait, or its call has no task of the kit to wait for."""
+        if self.following is None and self._inline:
+            self.following = Following()
+        return self.following
 
     # --- called once, when the commit is durable ---
 
-    def __call__(self, done: Tenure) -> None:
+    def __call__(self, unit: Unit, batch: Batch, answer: Committed) -> None:
         """Hand over what the commit owes."""
-        batch, answer, unit = done.batch, done.answer, done.unit
-        assert batch is not None
-        assert answer is not None
         ports = self._ports
         epoch = unit.state.version.epoch
         for entry in batch.entries:
@@ -87,7 +83,7 @@ class Aftermath:
 
     def _hint(self, entry: Entry, epoch: str) -> None:
         event = entry.event
-        cursor = Cursor(epoch, event.index)
+        cursor = tuple.__new__(Cursor, (epoch, event.index))
         results: dict[str, DeliveryResult] = {}
         for target in entry.plan.live:
             try:
@@ -104,7 +100,7 @@ class Aftermath:
             results[target.channel_id] = target.live_result(clients)
             if clients and target not in self._live:
                 self._live = (*self._live, target)
-        if self._results is None:
+        if self._results is EMPTY:
             self._results = {event.id: results}
         else:
             self._results[event.id] = results
@@ -112,6 +108,7 @@ class Aftermath:
     def _start(self, batch: Batch, answer: Committed) -> None:
         claims = {row.id: row for row in answer.claims}
         self._rows = batch.changes.work
+        self.follow()
         for row in batch.changes.work:
             claimed = claims.get(row.id)
             target = self._ports.channels.get(row.channel_id)
@@ -146,16 +143,13 @@ class Aftermath:
 
     def _observe(self, unit: Unit, batch: Batch) -> None:
         ports = self._ports
-        hooks = ports.hooks.select(HookTrigger.AFTER_BROADCAST, unit.room_id)
-        deciding = ports.hooks.select(HookTrigger.BEFORE_BROADCAST, unit.room_id)
-        if deciding:
-            hooks += tuple([hook for hook in deciding if hook.execution is HookExecution.ASYNC])
+        hooks = ports.hooks.observing(unit.room_id)
         tells = ports.handlers.has_any
         if not hooks and not tells:
             return
         state = ports.cache.peek(unit.room_id)
         context = unit.copy().context() if state is None else state.context()
-        following = self.following
+        following = self.follow() if hooks else self.following
         for entry in batch.entries:
             event = entry.event
             if tells:
@@ -180,6 +174,7 @@ class Aftermath:
                         "observer",
                         None if following is None else following.done,
                         self._observer_failed,
+                        None if following is None else self.follow,
                     )
                 )
 
@@ -260,9 +255,9 @@ class Aftermath:
         if not live:
             return
         try:
-            await drain_inline(self._ports, live, self.following)
+            await drain_inline(self._ports, live, self.follow)
         except BaseException:
-            spawn_drain(self._ports, live, self.following)
+            spawn_drain(self._ports, live, None)
             raise
 
     def abandon(self) -> None:
@@ -273,15 +268,15 @@ class Aftermath:
     def _pass_on(self) -> None:
         live, self._live = self._live, ()
         if live:
-            spawn_drain(self._ports, live, self.following)
+            spawn_drain(self._ports, live, None)
 
     # --- results ---
 
     def results(self, event_id: str) -> dict[str, DeliveryResult]:
         """What became of an event's targets so far, by channel id."""
-        live = EMPTY if self._results is None else self._results.get(event_id, EMPTY)
-        rows = [row for row in self._rows if row.event_id == event_id and row.kind is WorkKind.DELIVERY]
-        if not rows:
+        live = self._results.get(event_id, EMPTY)
+        if not self._rows:
             return live
+        rows = [row for row in self._rows if row.event_id == event_id and row.kind is WorkKind.DELIVERY]
         outcomes = {} if self.following is None else self.following.outcomes
         return {**live, **by_channel(rows, outcomes)}

@@ -73,14 +73,12 @@ class Answer:
         if state is None or binding is None:
             await self._settle(work, Outcome(WorkState.SUPPRESSED, "channel.detached", "the channel was detached"))
             return None
-        node = Node(
-            self._ports.kit,
-            "ask",
-            depth=event.chain_depth + 1,
-            budget=int(row.payload[0]),
-            row_id=row.id,
-            origin=row.correlation_id,
-        )
+        node = Node(self._ports.kit, "ask")
+        node.depth = event.chain_depth + 1
+        node.budget = int(row.payload[0])
+        node.row_id = row.id
+        node.follow = lambda: work.following
+        node.origin = row.correlation_id
         token = current.set(node)
         try:
             with anyio.CancelScope(deadline=anyio.current_time() + channel.ask_timeout) as scope:
@@ -101,10 +99,12 @@ class Answer:
         assert self.runners is not None
         ports, row = self._ports, work.row
         bounds = Bounds(ports.process_timeout)
-        aftermath = Aftermath(ports, self.runners, work.following, is_answer=True, inline=False)
+        aftermath = Aftermath(ports, self.runners, inline=False)
+        aftermath.answer_to(work.following)
         answers = [_complete(answer, event, work) for answer in output.response_events]
 
         async def write(unit: Unit) -> None:
+            unit.follow = aftermath.follow
             lost = _lost_reason(unit, row.channel_id) if answers else None
             if lost is not None:
                 unit.discharges = (Discharge(row.id, row.token, Outcome(WorkState.SUPPRESSED, lost)),)
@@ -155,7 +155,7 @@ class Answer:
 
 def _lost_reason(unit: Unit, channel_id: str) -> str | None:
     """Why an answer has no place in its room any more; None if it has."""
-    if not takes_writes(unit.room):
+    if not takes_writes(unit.status):
         return "room.closed"
     return None if channel_id in unit.bindings else "channel.detached"
 

@@ -69,7 +69,9 @@ class Deliver:
         if binding is None:
             return Receipt(DeliveryState.SUPPRESSED)
         deadline = anyio.current_time() + channel.send_timeout
-        node = Node(self._ports.kit, "channel", row_id=row.id, depth=event.chain_depth + 1, origin=row.correlation_id)
+        node = Node(self._ports.kit, "channel")
+        node.depth = event.chain_depth + 1
+        node.origin = row.correlation_id
         token = current.set(node)
         try:
             with anyio.CancelScope(deadline=deadline) as scope:

@@ -20,6 +20,7 @@ from roomkit_core.engine.steps.tenure import tenure
 from roomkit_core.engine.steps.write import CLOSED, Written, in_chain, write_event
 from roomkit_core.errors import ChannelNotRegisteredError, RoomNotFoundError
 from roomkit_core.hooks.node import Node, current
+from roomkit_core.interfaces.channel import event_from_message
 from roomkit_core.interfaces.kit import Wait
 from roomkit_core.models.base import EMPTY, build
 from roomkit_core.models.changes import Key, KeyResult
@@ -60,21 +61,6 @@ class Inbound(Passage):
         known: What was decided about its key before.
     """
 
-    __slots__ = (
-        "context",
-        "conversation",
-        "event",
-        "key",
-        "known",
-        "message",
-        "original",
-        "room_id",
-        "state",
-        "suspensions",
-        "target",
-        "written",
-    )
-
     target: Target
     key: Key | None
     conversation: tuple[str, str] | None
@@ -82,6 +68,9 @@ class Inbound(Passage):
     state: RoomState | None
     context: RoomContext
     written: Written
+    known: KeyResult | None = None
+    original: RoomEvent | None = None
+    suspensions: int
 
     def __init__(
         self, ports: Ports, runners: Runners, message: InboundMessage, room_id: str | None, wait: Wait
@@ -89,8 +78,6 @@ class Inbound(Passage):
         super().__init__(ports, runners, wait)
         self.message = message
         self.room_id = room_id
-        self.known: KeyResult | None = None
-        self.original: RoomEvent | None = None
 
     async def steps(self) -> None:
         """The way until the commit."""
@@ -105,22 +92,22 @@ class Inbound(Passage):
             assert self.room_id is not None
             self.suspensions = self.bounds.suspensions
             try:
-                done = await tenure(  # 6 to 14
+                unit = await tenure(  # 6 to 14
                     self.ports,
                     self.room_id,
                     self.write,
                     self.bounds,
                     self.aftermath,
-                    state=self.state,
-                    context=self.context,
                     key=self.key,
+                    context=self.context,
+                    context_of=self.state,
                 )
             except RoomNotFoundError:
                 # The room was deleted between the plan and the commit: the message begins anew at its route.
                 self.room_id = None
                 continue
-            if done.known is not None:
-                self.known = done.known
+            if unit.known is not None:
+                self.known = unit.known
                 await self.read_original()
             return
 
@@ -176,26 +163,35 @@ class Inbound(Passage):
 
     async def handle_inbound(self) -> None:
         """The channel makes an event of the message."""
-        node = Node(self.ports.kit, "channel", bounds=self.bounds)
+        channel = self.target.channel
+        if self.target.translates_plainly:
+            event = event_from_message(channel, self.message, self.context.room_id)
+            self.event = in_chain(event, self.ports)
+            return
+        node = Node(self.ports.kit, "channel")
+        node.bounds = self.bounds
         token = current.set(node)
         try:
-            event = await self.target.channel.handle_inbound(self.message, self.context)
+            event = await channel.handle_inbound(self.message, self.context)
         finally:
             node.die()
             current.reset(token)
-        self.event = in_chain(event, self.ports) if current.get() is not None else event
+        self.event = in_chain(event, self.ports)
 
     async def write(self, unit: Unit) -> None:
         """Steps 7 to 11."""
+        unit.follow = self.aftermath.follow
         if self.key is not None and await self.is_decided(unit):
             return
         if self.message.channel_id not in unit.bindings:
             if not attach_source(unit, self.target, self.message):
-                self.written = Written(None, DETACHED)
+                self.written = None, DETACHED
                 return
         if self.conversation is not None:
             await learn_route(unit, self.target, self.message, self.conversation)
-        self.written = await write_event(unit, self.event, self.bounds, self.key)
+        # The channel's own object is never changed; one that was made here can be completed, as long as no hook saw it.
+        fresh = self.target.translates_plainly and unit.attempt == 1
+        self.written = await write_event(unit, self.event, self.bounds, self.key, fresh=fresh)
 
     async def is_decided(self, unit: Unit) -> bool:
         """Look the key up again where time has passed since the first look: a wait for the lock, or another try."""
@@ -215,19 +211,19 @@ class Inbound(Passage):
         """Step 16."""
         if self.known is not None:
             return result(self.original, blocked=self.known.blocked, reason=self.known.reason)
-        written = self.written
-        if written.event is None or written.reason is not None:
-            if written.reason == CLOSED:
+        event, reason = self.written
+        if event is None or reason is not None:
+            if reason == CLOSED:
                 self.ports.handlers.emit("room_refused_event", room_id=self.room_id, channel_id=self.message.channel_id)
-            return result(written.event, blocked=True, reason=written.reason)
+            return result(event, blocked=True, reason=reason)
         return build(
             InboundResult,
             {
-                "event": written.event,
+                "event": event,
                 "blocked": False,
                 "reason": None,
                 "error": None,
-                "delivery_results": self.aftermath.results(written.event.id),
+                "delivery_results": self.aftermath.results(event.id),
             },
         )
 

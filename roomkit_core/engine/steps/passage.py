@@ -36,22 +36,28 @@ class Passage:
             ``committed``: whoever waited there for more would wait for itself.
     """
 
-    __slots__ = ("aftermath", "bounds", "ports", "wait")
-
     def __init__(self, ports: Ports, runners: Runners, wait: Wait) -> None:
         if wait not in WAITS:
             raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
         enter(ports)
         self.ports = ports
-        outer: Bounds | None = None
-        if current.get() is not None and is_inside(ports.kit):
-            wait = "committed"
-            node = innermost(ports.kit)
-            outer = node.bounds if node is not None and node.alive else None
-        self.wait: Wait = wait
-        self.bounds = Bounds(ports.process_timeout, outer)
-        waits = wait != "committed"
-        self.aftermath = Aftermath(ports, runners, Following() if waits else None, inline=waits)
+        inside = current.get() is not None and is_inside(ports.kit)
+        self.wait: Wait = "committed" if inside else wait
+        self.aftermath = Aftermath(ports, runners, inline=self.wait != "committed")
+        self.bounds = Bounds(ports.process_timeout)
+        if inside:
+            self._stand_inside()
+
+    def _stand_inside(self) -> None:
+        """Take over from the call that this one runs in: its limit of time, and who waits for all that follows from it."""
+        node = innermost(self.ports.kit)
+        if node is None or not node.alive:
+            return
+        if node.bounds is not None:
+            self.bounds = Bounds(self.ports.process_timeout, node.bounds)
+        follow = node.follow if node.unit is None else node.unit.follow
+        if follow is not None:
+            self.aftermath.answer_to(follow())
 
     async def run(self, steps: Coroutine[Any, Any, T]) -> T:
         """Run the steps until the commit within the bounds, then wait for what the caller wants to wait for.
@@ -67,13 +73,12 @@ class Passage:
             self.aftermath.abandon()
             raise
         if self.wait != "committed":
-            await self._wait()
+            await self.aftermath.drain()
+            if self.aftermath.following is not None:
+                await self._follow(self.aftermath.following)
         return result
 
-    async def _wait(self) -> None:
-        await self.aftermath.drain()
-        following = self.aftermath.following
-        assert following is not None
+    async def _follow(self, following: Following) -> None:
         if self.wait == "attempted":
             await following.attempted()
         else:

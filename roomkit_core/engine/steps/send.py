@@ -47,8 +47,6 @@ class Send(Passage):
         known: What was decided about its key before.
     """
 
-    __slots__ = ("event", "key", "known", "original", "written")
-
     key: Key | None
     written: Written
 
@@ -56,19 +54,21 @@ class Send(Passage):
         self, ports: Ports, runners: Runners, event: RoomEvent, wait: Wait, idempotency_key: str | None
     ) -> None:
         super().__init__(ports, runners, wait)
-        self.event = in_chain(event, ports, event.chain_depth)
+        self.event = in_chain(event, ports)
         self.key = _key(ports, event, idempotency_key)
         self.known: KeyResult | None = None
         self.original: RoomEvent | None = None
 
     async def steps(self) -> None:
         """The way until the commit."""
-        done = await tenure(self.ports, self.event.room_id, self.write, self.bounds, self.aftermath, key=self.key)
-        if done.known is not None:
-            await self.recall(done.known)
+        room_id = self.event.room_id
+        unit = await tenure(self.ports, room_id, self.write, self.bounds, self.aftermath, key=self.key)
+        if unit.known is not None:
+            await self.recall(unit.known)
 
     async def write(self, unit: Unit) -> None:
         """Steps 7 to 11."""
+        unit.follow = self.aftermath.follow
         event = self.event
         source = event.source
         binding = unit.bindings.get(source.channel_id)
@@ -98,10 +98,11 @@ class Send(Passage):
             raise DuplicateError(
                 f"the key was used before, and what it stood for is gone ({self.known.reason or 'deleted'})"
             )
-        if self.written.event is None:
-            assert self.written.reason == CLOSED
+        event, reason = self.written
+        if event is None:
+            assert reason == CLOSED
             raise RoomClosedError(f"room {self.event.room_id!r} is closed")
-        return self.written.event
+        return event
 
 
 def _key(ports: Ports, event: RoomEvent, named: str | None) -> Key | None:

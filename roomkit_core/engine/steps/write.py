@@ -2,77 +2,104 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 from roomkit_core.background import Bounds
 from roomkit_core.engine.pure.permissions import effective_visibility, takes_writes, why_not_write
-from roomkit_core.engine.pure.plan import plan
+from roomkit_core.engine.pure.plan import NOTHING, plan
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
-from roomkit_core.hooks.deciding import Decision, applicable, decide
-from roomkit_core.hooks.node import Chain, innermost
-from roomkit_core.models.base import evolve
+from roomkit_core.hooks.deciding import Decision, decide
+from roomkit_core.hooks.node import Chain, current, innermost
+from roomkit_core.models.base import build, evolve
 from roomkit_core.models.changes import Key, KeyResult
 from roomkit_core.models.enums import EventStatus
 from roomkit_core.models.event import RoomEvent, Routing
-from roomkit_core.models.kinds import HookTrigger
 from roomkit_core.models.task import Observation
 
 CLOSED = "room_closed"
 
 
-class Written(NamedTuple):
-    """What became of an event in its unit: stored as ``event``, not passed on if there is a ``reason``."""
-
-    event: RoomEvent | None
-    reason: str | None = None
+Written = tuple[RoomEvent | None, str | None]
+"""What became of an event in its unit: stored as that event, and not passed on if there is a reason."""
 
 
-async def write_event(unit: Unit, event: RoomEvent, bounds: Bounds, key: Key | None = None) -> Written:
+async def write_event(
+    unit: Unit, event: RoomEvent, bounds: Bounds, key: Key | None = None, *, fresh: bool = False
+) -> Written:
     """Bring an event into the unit. Its source must be bound to the room.
+
+    Args:
+        unit: The unit.
+        event: The event; its index, status and visibility are decided here.
+        bounds: Bound the hooks.
+        key: Its idempotency key.
+        fresh: Nobody else has seen the event yet, so that it can be completed in place.
 
     Raises:
         ConflictError: ``loop``: the unit is full.
     """
-    if not takes_writes(unit.room if unit.draft.room is not None else unit.state.base):  # 7
-        if key is not None:
-            unit.change(keys=(*unit.draft.keys, (key, KeyResult(unit.room_id, None, True, CLOSED))))
-        unit.refusal = CLOSED
-        return Written(None, CLOSED)
+    if not takes_writes(unit.status):  # 7
+        return _refuse_closed(unit, key)
     ports = unit.ports
     saved = unit.draft
     index = unit.take_index()
     try:
-        caller = innermost(ports.kit)
-        chain: Chain = () if caller is None else caller.hooks
+        chain = chain_of_caller(ports)
         reason = blocked_by = None
-        hooks = ports.hooks.select(HookTrigger.BEFORE_BROADCAST, unit.room_id)
         if event.chain_depth >= ports.max_chain_depth:
             reason = blocked_by = _too_deep(unit, event)
-        elif hooks:  # 9
-            hooks = applicable(hooks, event, chain)
-            event = evolve(event, index=index)
-            decision = await decide(ports.kit, hooks, event, unit, bounds, chain)
-            event, reason, blocked_by = decision.event, decision.reason, decision.blocked_by
-            _keep_extras(unit, decision)
+        else:
+            hooks = ports.hooks.deciding(unit.room_id, event.source, chain)
+            if hooks:  # 9
+                event = _changed(event, fresh, {"index": index})
+                fresh = False
+                decision = await decide(ports.kit, hooks, event, unit, bounds, chain)
+                event, reason, blocked_by = decision.event, decision.reason, decision.blocked_by
+                if decision.has_extras:
+                    _keep_extras(unit, decision)
         binding = unit.bindings[event.source.channel_id]
         if reason is None:  # 10
             reason = blocked_by = why_not_write(binding)
-        visibility = event.visibility if binding.visibility == "all" else effective_visibility(event, binding)
+        changes: dict[str, Any] = {"index": index, "status": EventStatus.DELIVERED}
+        if binding.visibility != "all":
+            changes["visibility"] = effective_visibility(event, binding)
         if reason is None:
-            event = evolve(event, index=index, status=EventStatus.DELIVERED, visibility=visibility)
-            owed = plan(event, unit.bindings.values(), ports.channels)  # 11
-            entry = Entry(event, owed, chain)
+            event = _changed(event, fresh, changes)
+            entry = Entry(event, plan(event, unit.bindings, ports.channels), chain)  # 11
         else:
-            event = evolve(
-                event, index=index, status=EventStatus.BLOCKED, visibility=visibility, blocked_by=blocked_by or reason
-            )
-            entry = Entry(event, chain=chain)
-        unit.add(entry, key, KeyResult(unit.room_id, event.id, reason is not None, reason))
+            changes.update(status=EventStatus.BLOCKED, blocked_by=blocked_by or reason)
+            event = _changed(event, fresh, changes)
+            entry = Entry(event, NOTHING, chain)
+        unit.add(entry)
+        if key is not None:
+            unit.decide_key(key, KeyResult(unit.room_id, event.id, reason is not None, reason))
     except BaseException:
         unit.restore(saved)
         raise
-    return Written(event, reason)
+    return event, reason
+
+
+def chain_of_caller(ports: Ports) -> Chain:
+    """The hooks that the running code is below; an event that it sends is shown to none of them."""
+    if current.get() is None:
+        return ()
+    caller = innermost(ports.kit)
+    return () if caller is None else caller.hooks
+
+
+def _changed(event: RoomEvent, in_place: bool, changes: dict[str, Any]) -> RoomEvent:
+    if in_place:
+        event.__dict__.update(changes)
+        return event
+    return build(RoomEvent, {**event.__dict__, **changes})
+
+
+def _refuse_closed(unit: Unit, key: Key | None) -> Written:
+    unit.refusal = CLOSED
+    if key is not None:
+        unit.decide_key(key, KeyResult(unit.room_id, None, True, CLOSED))
+    return None, CLOSED
 
 
 def _too_deep(unit: Unit, event: RoomEvent) -> str:
@@ -124,22 +151,21 @@ def add_unseen(unit: Unit, event: RoomEvent, visibility: str, trigger: RoomEvent
         chain_depth=trigger.chain_depth + 1,
         correlation_id=trigger.correlation_id or trigger.id,
     )
-    unit.add(Entry(event, plan(event, unit.bindings.values(), unit.ports.channels), observed=False))
+    unit.add(Entry(event, plan(event, unit.bindings, unit.ports.channels), observed=False))
 
 
-def in_chain(event: RoomEvent, ports: Ports, depth: int = 0) -> RoomEvent:
-    """The event as part of the chain in which the running code stands: depth, root and hops (T44)."""
-    caller = innermost(ports.kit)
+def in_chain(event: RoomEvent, ports: Ports) -> RoomEvent:
+    """The event as part of the chain in which the running code stands: depth, root, hops and budget (T44)."""
+    caller = innermost(ports.kit) if current.get() is not None else None
     if caller is None:
-        return event if depth == 0 else evolve(event, chain_depth=depth)
-    depth = max(depth, caller.depth)
+        return event
+    depth = max(event.chain_depth, caller.depth)
     if depth == 0:
         return event
+    budget = caller.budget if caller.unit is None else caller.unit.budget_left() - 1
     return evolve(
         event,
         chain_depth=depth,
         correlation_id=caller.origin,
-        routing=Routing(
-            origin=caller.origin, hops=depth, budget=None if caller.budget is None else max(0, caller.budget)
-        ),
+        routing=Routing(origin=caller.origin, hops=depth, budget=None if budget is None else max(0, budget)),
     )

@@ -32,12 +32,11 @@ async def change_room(ports: Ports, runners: Runners, room_id: str, write: Write
         await ports.background.started()
     node = innermost(ports.kit) if current.get() is not None else None
     bounds = Bounds(ports.process_timeout, node.bounds if node is not None and node.alive else None)
-    aftermath = Aftermath(ports, runners, None, inline=False)
+    aftermath = Aftermath(ports, runners, inline=False)
     try:
-        done = await bounded(bounds, tenure(ports, room_id, write, bounds, aftermath))
+        return await bounded(bounds, tenure(ports, room_id, write, bounds, aftermath))
     except Expired:
         raise ProcessTimeoutError(f"room {room_id!r} could not be changed within {ports.process_timeout:g} s") from None
-    return done.unit
 
 
 def note(unit: Unit, event_type: EventType, code: str, body: str, data: dict[str, Any]) -> RoomEvent:

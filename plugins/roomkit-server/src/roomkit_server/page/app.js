@@ -74,7 +74,7 @@ function leave(problem) {
 const handlers = {
   status(state) {
     at("status").dataset.state = state;
-    at("status").textContent = state;
+    at("status").textContent = state === "connected" ? state : `${state}…`;
   },
   event(event) {
     addLine({ event, own: event.from.participant === client.participant });
