@@ -100,8 +100,8 @@ def _heading(facts: dict[str, Any]) -> str:
     sides = [", ".join(f"{name} {version}" for name, version in side.items()) for side in facts["versions"].values()]
     return (
         "\nbeside ".join(sides)
-        + f"\nMedians of {facts['pairs']} alternating pairs. A time in brackets that is much lower than the one before it "
-        + "says that the machine was busy with other things."
+        + f"\nMedians of {facts['pairs']} alternating pairs. A time in brackets that is much lower than the one before "
+        + "it says that the machine was busy with other things."
     )
 
 

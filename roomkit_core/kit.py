@@ -9,8 +9,8 @@ from typing import Any, Self, TypeVar
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
-from roomkit_core.engine.steps.inbound import process_inbound
-from roomkit_core.engine.steps.send import outgoing, send_event
+from roomkit_core.engine.steps.inbound import Inbound
+from roomkit_core.engine.steps.send import Send, outgoing
 from roomkit_core.engine.verbs import assembly
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.hooks.registration import HookRegistration, HookRegistry, OnError
@@ -189,7 +189,7 @@ class RoomKit:
 
         Cancelling the caller is all or nothing: before the commit nothing is stored, after it everything owed goes on.
         """
-        return await process_inbound(self._engine.ports, self._engine.runners, message, room_id, wait)
+        return await Inbound(self._engine.ports, self._engine.runners, message, room_id, wait).process()
 
     async def send_event(
         self,
@@ -245,7 +245,7 @@ class RoomKit:
             response_visibility,
             idempotency_key,
         )
-        return await send_event(self._engine.ports, self._engine.runners, event, wait, idempotency_key)
+        return await Send(self._engine.ports, self._engine.runners, event, wait, idempotency_key).send()
 
     async def get_timeline(
         self,

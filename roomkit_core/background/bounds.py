@@ -28,7 +28,7 @@ class Expired(Exception):
 
 
 class Late(Exception):
-    """The code that :meth:`Bounds.limit` bounded ran out of time."""
+    """The code that :attr:`Bounds.limit` bounded ran out of time."""
 
 
 class Bounds:
@@ -37,36 +37,31 @@ class Bounds:
     Args:
         budget: Seconds for the whole passage until its commit, counted from its first suspension.
         outer: The bounds of the hook that this passage runs in; its limit is never exceeded.
+
+    Attributes:
+        limit: (seconds, share) for what runs now: so many seconds, but no more than one ``share``-th of what is left of the
+            passage. None while nothing but the passage itself is bounded. Assigned, because two calls per hook would cost
+            as much as the hook.
+        shield: Whether what runs now must not be cancelled.
+        suspensions: How often the passage has suspended.
     """
 
-    __slots__ = ("_budget", "_deadline", "_limit", "_outer", "_share", "_timeout", "scope", "shield", "suspensions")
-
+    limit: tuple[float, int] | None = None
+    shield = False
+    suspensions = 0
     scope: CancelScope
+    _deadline = 0.0  # none yet
+    _limit: tuple[float, int] | None = None
+    _limit_deadline = 0.0
 
     def __init__(self, budget: float, outer: Bounds | None = None) -> None:
         self._budget = budget
         self._outer = outer
-        self._deadline = 0.0  # none yet
-        self._timeout = 0.0  # no limit
-        self._share = 1
-        self._limit = 0.0
-        self.shield = False
-        self.suspensions = 0
-
-    def limit(self, timeout: float, share: int) -> None:
-        """What runs next gets ``timeout`` seconds, but no more than its ``share`` (2 = half) of what is left."""
-        self._timeout = timeout
-        self._share = share
-        self._limit = 0.0
-
-    def unlimit(self) -> None:
-        """The limited code is through."""
-        self._timeout = 0.0
 
     def finish(self) -> None:
         """No time bounds the passage any more: it is committed."""
         self.shield = False
-        self._timeout = 0.0
+        self.limit = None
         self._deadline = inf
 
     def deadline(self) -> float:
@@ -75,12 +70,13 @@ class Bounds:
             self._deadline = current_time() + self._budget
             if self._outer is not None:
                 self._deadline = min(self._deadline, self._outer.deadline())
-        if self._timeout == 0.0:
+        if self.limit is None:
             return self._deadline
-        if self._limit == 0.0:
+        if self._limit is not self.limit:
+            seconds, share = self._limit = self.limit
             now = current_time()
-            self._limit = now + min(self._timeout, max(0.0, (self._deadline - now) / self._share))
-        return self._limit
+            self._limit_deadline = now + min(seconds, max(0.0, (self._deadline - now) / share))
+        return self._limit_deadline
 
     def failure(self, error: BaseException) -> Exception:
         """What ended the limited code: its own exception, or :class:`Late`; a foreign cancellation is raised again."""

@@ -35,17 +35,14 @@ class Background:
         self._running = 0
         self._quiet: list[anyio.Event] = []
         self._start_up: Callable[[], Awaitable[None]] | None = None
+        self.is_started = True
         self.draining = False
         self.closed = False
 
     def on_first_use(self, start_up: Callable[[], Awaitable[None]]) -> None:
         """What has to be done before the first verb of a kit that nobody entered."""
         self._start_up = start_up
-
-    @property
-    def is_started(self) -> bool:
-        """Whether the start is through."""
-        return self._start_up is None
+        self.is_started = False
 
     async def started(self) -> None:
         """Do what the start has to do, or wait for whoever does it."""
@@ -55,6 +52,8 @@ class Background:
     def mark_started(self) -> None:
         """The start is through."""
         self._start_up = None
+        self.is_started = True
+        self.is_started = True
 
     # --- the event loop ---
 

@@ -82,17 +82,18 @@ async def decide(
     """Run the hooks in their order until one blocks."""
     decision = Decision(event)
     allowed = HookResult.allow()  # the one instance that says nothing else
-    remaining = len(hooks)
+    share = len(hooks) + 1
     for hook in hooks:
         saved = stage.draft
-        bounds.limit(hook.timeout, remaining + 1)
-        remaining -= 1
-        failure: Exception | None = None
         node = Node(kit, "hook", stage)
         node.bounds = bounds
         node.hooks = (*chain, hook) if chain else hook.chain
         node.depth = event.chain_depth + 1
         node.origin = event.correlation_id or event.id
+        bounds.limit = (hook.timeout, share)
+        share -= 1
+        suspensions = bounds.suspensions
+        failure: Exception | None = None
         token = current.set(node)
         try:
             answer = hook.fn(decision.event, stage.context())
@@ -107,11 +108,11 @@ async def decide(
             failure = bounds.failure(error)
         else:
             node.die()
-            if bounds.overran():
+            if bounds.suspensions != suspensions and bounds.overran():
                 failure = Late()
         finally:
             current.reset(token)
-            bounds.unlimit()
+            bounds.limit = None
         if stage.doomed is not None:
             raise stage.doomed
         if failure is None and type(answer) is HookResult:

@@ -18,20 +18,20 @@ class Handlers:
 
     Args:
         observers: Runs them; at most once each, in the order of their registration.
+
+    Attributes:
+        has_any: Whether anybody listens to anything.
     """
 
     def __init__(self, observers: Observers) -> None:
         self._observers = observers
         self._handlers: dict[str, list[Handler]] = {}
+        self.has_any = False
 
     def on(self, event_type: str, handler: Handler) -> None:
         """Call ``handler`` for every event of exactly this type."""
         self._handlers.setdefault(event_type, []).append(handler)
-
-    @property
-    def has_any(self) -> bool:
-        """Whether anybody listens to anything."""
-        return bool(self._handlers)
+        self.has_any = True
 
     def wants(self, event_type: str) -> bool:
         """Whether anybody listens."""

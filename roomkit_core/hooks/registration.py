@@ -136,12 +136,16 @@ _BEFORE = "before_broadcast"
 
 
 class HookRegistry:
-    """All hooks of a kit: global ones and those of single rooms, in the order in which they run."""
+    """All hooks of a kit: global ones and those of single rooms, in the order in which they run.
+
+    Attributes:
+        has_observers: Whether anybody has ever wanted to observe what was broadcast.
+    """
 
     def __init__(self) -> None:
         self._global: dict[str, tuple[HookRegistration, ...]] = {}
         self._rooms: dict[str, dict[str, tuple[HookRegistration, ...]]] = {}
-        self._has_observers = False
+        self.has_observers = False
         self._is_plain = True
 
     def register(self, hook: HookRegistration) -> None:
@@ -158,7 +162,7 @@ class HookRegistry:
     def _note(self, hook: HookRegistration) -> None:
         """Remember what lets a message skip work: nobody observes; every hook before the broadcast simply decides."""
         if hook.observes_broadcast:
-            self._has_observers = True
+            self.has_observers = True
         if hook.trigger == _BEFORE and (hook.is_filtered or not hook.decides):
             self._is_plain = False
 
@@ -184,7 +188,7 @@ class HookRegistry:
 
     def observing(self, room_id: str) -> tuple[HookRegistration, ...]:
         """The hooks that observe what was broadcast: those after it, and asynchronous ones before it."""
-        if not self._has_observers:
+        if not self.has_observers:
             return ()
         hooks = self.select(HookTrigger.AFTER_BROADCAST, room_id)
         before = self.select(HookTrigger.BEFORE_BROADCAST, room_id)

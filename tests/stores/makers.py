@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from roomkit_core.interfaces.store import Answer, ConversationStore
+from roomkit_core.interfaces.store import Answer, ConversationStore, WorkFilter
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Key, KeyResult, Refused
 from roomkit_core.models.channel import ChannelBinding, Route
 from roomkit_core.models.content import TextContent
@@ -132,8 +132,6 @@ class Writer:
 
 async def get_row(store: ConversationStore, row_id: str) -> WorkRow | None:
     """The row, open or settled."""
-    from roomkit_core.interfaces.store import WorkFilter
-
     return next(iter(await store.list_work(WorkFilter(row_id=row_id))), None)
 
 

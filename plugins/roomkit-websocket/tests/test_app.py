@@ -105,25 +105,29 @@ async def test_a_message_sent_again_after_a_lost_ack_is_one_event(kit: RoomKit, 
     ]
 
 
-async def test_an_event_between_subscription_and_read_arrives_once(kit: RoomKit, serve: Any) -> None:
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_an_event_while_the_gap_is_read_arrives_once(kit: RoomKit, serve: Any, moment: str) -> None:
     class Rooms:
-        """Reads like the kit's, but something happens after each read and before its answer is there."""
+        """Reads like the kit's, but something happens right before or right after a page is read."""
 
         async def read(self, room_id: str, *, viewer: str, after: Cursor | None = None, limit: int = 100) -> Page:
+            happens = limit > 1 and meanwhile.pop(0) if meanwhile else None
+            if happens and moment == "before":
+                await says(kit, happens)
             page = await kit.rooms.read(room_id, viewer=viewer, after=after, limit=limit)
-            if limit > 1 and meanwhile:
-                await says(kit, meanwhile.pop(0))
+            if happens and moment == "after":
+                await says(kit, happens)
             return page
 
-    meanwhile = ["meanwhile 1"]
-    host = web(kit).app(kit)
-    host.kit = _With(kit, Rooms())
-    call = await serve(host)
-    await says(kit, "before")
+    meanwhile = ["", "meanwhile"]  # the first read is only about where to begin
+    app = web(kit).app(kit)
+    app.kit = _With(kit, Rooms())
+    call = await serve(app)
+    await says(kit, "earlier")
     ann = await call()
     await ann.join("ann")
-    await says(kit, "after")
-    await reaches_events(ann, ["before", "meanwhile 1", "after"])
+    await says(kit, "later")
+    await reaches_events(ann, ["earlier", "meanwhile", "later"])
 
 
 class _With:

@@ -36,6 +36,7 @@ class LockGraph:
     def hold(self, unit: Unit) -> None:
         """The unit has its room's lock."""
         self._holders[unit.room_id] = unit
+        unit.in_graph = True
 
     def release(self, unit: Unit) -> None:
         """The unit gives its room back."""

@@ -7,7 +7,7 @@ through a :class:`Joined` view, which refuses to write once the hook has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomkit_core.engine.pure.plan import NOTHING, Plan
@@ -90,9 +90,8 @@ class Draft:
     @property
     def moves_version(self) -> bool:
         """Whether anything here is covered by the room's version; tasks and observations are not."""
-        return bool(
-            self.taken
-            or self.keys
+        return self.taken > 0 or bool(
+            self.keys
             or self.room is not None
             or self.bindings is not None
             or self.participants is not None
@@ -133,6 +132,7 @@ class Unit:
         refusal: Why nothing will be written, if the verdict rests on the state alone.
         known: What was decided before about the message's own key; then nothing of the unit is written.
         joined: Whether this is a view on the unit of a hook, which commits later.
+        in_graph: Whether the lock graph knows the unit.
         follow: Gives what counts for whoever waits for all that follows from the unit.
     """
 
@@ -146,6 +146,7 @@ class Unit:
     refusal: str | None = None
     known: KeyResult | None = None
     joined = False
+    in_graph = False
     follow: Callable[[], Any] | None = None
     _context: RoomContext | None = None
 
@@ -210,11 +211,11 @@ class Unit:
         """A context of the same state that was made before."""
         self._context = context
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Sequence[Entry]:
         """The events that are decided, in the order of their indexes."""
         entries = self.draft.entries
         if len(entries) < 2:
-            return list(entries)
+            return entries
         return sorted(entries, key=lambda entry: entry.event.index)
 
     # --- effects ---

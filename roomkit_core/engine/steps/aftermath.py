@@ -40,7 +40,7 @@ class Aftermath:
     # Defaults are class attributes: one is made for every message.
     following: Following | None = None
     _is_answer = False
-    _live: tuple[Target, ...] = ()
+    live: tuple[Target, ...] = ()
     _results: dict[str, dict[str, DeliveryResult]] = EMPTY
     _rows: tuple[WorkRow, ...] = ()
 
@@ -73,12 +73,13 @@ class Aftermath:
             self._start(batch, answer)
         if batch.unasked:
             self._tell_spent(batch)
-        self._observe(unit, batch)
+        if ports.hooks.has_observers or ports.handlers.has_any:
+            self._observe(unit, batch)
         if unit.draft.bindings is not None:
             self._tell_channels(unit, batch)
         for announcement in unit.draft.announcements:
             self._announce(unit, announcement)
-        if self._live and not self._inline:
+        if self.live and not self._inline:
             self._pass_on()
 
     def _hint(self, entry: Entry, epoch: str) -> None:
@@ -98,8 +99,8 @@ class Aftermath:
                 )
                 continue
             results[target.channel_id] = target.live_result(clients)
-            if clients and target not in self._live:
-                self._live = (*self._live, target)
+            if clients and target not in self.live:
+                self.live = (*self.live, target)
         if self._results is EMPTY:
             self._results = {event.id: results}
         else:
@@ -143,10 +144,8 @@ class Aftermath:
 
     def _observe(self, unit: Unit, batch: Batch) -> None:
         ports = self._ports
-        hooks = ports.hooks.observing(unit.room_id)
         tells = ports.handlers.has_any
-        if not hooks and not tells:
-            return
+        hooks = ports.hooks.observing(unit.room_id)
         state = ports.cache.peek(unit.room_id)
         context = unit.copy().context() if state is None else state.context()
         following = self.follow() if hooks else self.following
@@ -251,7 +250,7 @@ class Aftermath:
 
     async def drain(self) -> None:
         """Send what the hints queued, in the caller's task; if the caller is cancelled, tasks of the kit go on."""
-        live, self._live = self._live, ()
+        live, self.live = self.live, ()
         if not live:
             return
         try:
@@ -266,7 +265,7 @@ class Aftermath:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        live, self._live = self._live, ()
+        live, self.live = self.live, ()
         if live:
             spawn_drain(self._ports, live, None)
 

@@ -31,21 +31,6 @@ from roomkit_core.models.message import InboundMessage, InboundResult
 TIMEOUT = "process_timeout"
 
 
-async def process_inbound(
-    ports: Ports, runners: Runners, message: InboundMessage, room_id: str | None, wait: Wait
-) -> InboundResult:
-    """Bring a message in; see :meth:`RoomKit.process_inbound`."""
-    passage = Inbound(ports, runners, message, room_id, wait)
-    try:
-        await passage.run(passage.steps())
-    except Expired:
-        ports.handlers.emit(
-            TIMEOUT, room_id=passage.room_id, channel_id=message.channel_id, data={"timeout": ports.process_timeout}
-        )
-        return result(None, blocked=True, reason=TIMEOUT)
-    return passage.result()
-
-
 class Inbound(Passage):
     """A message on its way.
 
@@ -79,18 +64,29 @@ class Inbound(Passage):
         self.message = message
         self.room_id = room_id
 
+    async def process(self) -> InboundResult:
+        """Bring the message in; see :meth:`RoomKit.process_inbound`."""
+        try:
+            await self.run(self.steps())
+        except Expired:
+            data = {"timeout": self.ports.process_timeout}
+            channel_id = self.message.channel_id
+            self.ports.handlers.emit(TIMEOUT, room_id=self.room_id, channel_id=channel_id, data=data)
+            return result(None, blocked=True, reason=TIMEOUT)
+        return self.result()
+
     async def steps(self) -> None:
-        """The way until the commit."""
+        """The way until the commit. What needs no waiting is a plain call: each coroutine costs as much as a step."""
         self.look_up_channel()  # 1
-        if await self.is_known():
+        if self.key is not None and await self.is_known():
             return
         while True:
-            await self.route()  # 2
-            await self.read_context()  # 3
-            await self.handle_inbound()  # 4
+            self.is_routed() or await self.route()  # 2
+            self.has_context() or await self.read_context()  # 3
+            self.is_translated() or await self.handle_inbound()  # 4
             # 5: the identity step has its place here.
-            assert self.room_id is not None
             self.suspensions = self.bounds.suspensions
+            assert self.room_id is not None
             try:
                 unit = await tenure(  # 6 to 14
                     self.ports,
@@ -111,18 +107,22 @@ class Inbound(Passage):
                 await self.read_original()
             return
 
+    # --- 1: channel and key ---
+
     def look_up_channel(self) -> None:
-        target = self.ports.channels.get(self.message.channel_id)
+        message = self.message
+        target = self.ports.channels.get(message.channel_id)
         if target is None:
-            raise ChannelNotRegisteredError(f"no channel {self.message.channel_id!r} is registered")
+            raise ChannelNotRegisteredError(f"no channel {message.channel_id!r} is registered")
         self.target = target
+        self.key = message_key(message)
+        conversation = target.channel.conversation_key(message)
+        self.conversation = None if conversation is None else (message.channel_id, conversation)
 
     async def is_known(self) -> bool:
         """Whether the message's key was decided before; then there is nothing to do but to answer the same."""
-        self.key = key = message_key(self.message)
-        if key is None:
-            return False
-        self.known = await self.ports.store.find_key(key)
+        assert self.key is not None
+        self.known = await self.ports.store.find_key(self.key)
         if self.known is None:
             return False
         await self.read_original()
@@ -133,53 +133,76 @@ class Inbound(Passage):
         if self.known.event_id is not None:
             self.original = await self.ports.store.get_event(self.known.event_id)
 
+    # --- 2: route ---
+
+    def is_routed(self) -> bool:
+        """Whether the message names its room."""
+        return self.room_id is not None
+
     async def route(self) -> None:
-        """The room of the message: the one it names, else that of its conversation, else a new one."""
-        message, channel = self.message, self.target.channel
-        key = channel.conversation_key(message)
-        self.conversation = None if key is None else (message.channel_id, key)
-        if self.room_id is None:
-            self.room_id = await self.ports.router.route(
-                channel_id=message.channel_id,
-                channel_type=channel.channel_type,
-                participant_id=message.sender_id,
-                conversation_key=key,
-            )
+        """The room of the conversation, if it has one."""
+        message = self.message
+        self.room_id = await self.ports.router.route(
+            channel_id=message.channel_id,
+            channel_type=self.target.channel.channel_type,
+            participant_id=message.sender_id,
+            conversation_key=None if self.conversation is None else self.conversation[1],
+        )
+
+    # --- 3: context ---
+
+    def has_context(self) -> bool:
+        """Whether the room is in the cache, and the running code does not stand in a unit of it."""
+        if self.room_id is None or current.get() is not None:
+            return False
+        state = self.ports.cache.peek(self.room_id)
+        if state is None:
+            return False
+        self.state = state
+        self.context = state.context()
+        return True
 
     async def read_context(self) -> None:
         """The room as it is now; made, with its first binding and its conversation key, if there is none."""
         ports = self.ports
+        state: RoomState | None = None
         if self.room_id is not None:
-            own = own_unit(ports, self.room_id) if current.get() is not None else None
+            own = own_unit(ports, self.room_id)
             if own is not None:
                 self.state, self.context = None, own[1].context()
                 return
-            self.state = ports.cache.peek(self.room_id) or await ports.cache.load(self.room_id)
-        if self.room_id is None or self.state is None:
-            self.room_id, self.state = await make_room(
-                ports, self.target, self.message, self.room_id, self.conversation
-            )
-        self.context = self.state.context()
+            state = await ports.cache.get(self.room_id)
+        if self.room_id is None or state is None:
+            self.room_id, state = await make_room(ports, self.target, self.message, self.room_id, self.conversation)
+        self.state, self.context = state, state.context()
+
+    # --- 4: the channel makes an event of the message ---
+
+    def is_translated(self) -> bool:
+        """Whether the channel leaves the translation to the default, which calls nobody."""
+        if not self.target.translates_plainly:
+            return False
+        self.event = event_from_message(self.target.channel, self.message, self.context.room_id)
+        if current.get() is not None:
+            self.event = in_chain(self.event, self.ports)
+        return True
 
     async def handle_inbound(self) -> None:
-        """The channel makes an event of the message."""
-        channel = self.target.channel
-        if self.target.translates_plainly:
-            event = event_from_message(channel, self.message, self.context.room_id)
-            self.event = in_chain(event, self.ports)
-            return
+        """The channel's own translation."""
         node = Node(self.ports.kit, "channel")
         node.bounds = self.bounds
         token = current.set(node)
         try:
-            event = await channel.handle_inbound(self.message, self.context)
+            event = await self.target.channel.handle_inbound(self.message, self.context)
         finally:
             node.die()
             current.reset(token)
         self.event = in_chain(event, self.ports)
 
+    # --- 7 to 11 ---
+
     async def write(self, unit: Unit) -> None:
-        """Steps 7 to 11."""
+        """What the tenure writes."""
         unit.follow = self.aftermath.follow
         if self.key is not None and await self.is_decided(unit):
             return

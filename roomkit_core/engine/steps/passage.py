@@ -73,7 +73,8 @@ class Passage:
             self.aftermath.abandon()
             raise
         if self.wait != "committed":
-            await self.aftermath.drain()
+            if self.aftermath.live:
+                await self.aftermath.drain()
             if self.aftermath.following is not None:
                 await self._follow(self.aftermath.following)
         return result

@@ -21,22 +21,6 @@ from roomkit_core.models.event import EventSource, RoomEvent
 from roomkit_core.models.kinds import ChannelType, EventType
 
 
-async def send_event(
-    ports: Ports, runners: Runners, event: RoomEvent, wait: Wait, idempotency_key: str | None
-) -> RoomEvent:
-    """Say something through an attached channel; see :meth:`RoomKit.send_event`."""
-    passage = Send(ports, runners, event, wait, idempotency_key)
-    try:
-        await passage.run(passage.steps())
-    except Expired:
-        data = {"timeout": ports.process_timeout}
-        ports.handlers.emit("process_timeout", room_id=event.room_id, channel_id=event.source.channel_id, data=data)
-        raise ProcessTimeoutError(
-            f"send_event to room {event.room_id!r} was not committed within {ports.process_timeout:g} s"
-        ) from None
-    return passage.result()
-
-
 class Send(Passage):
     """An event on its way into a room.
 
@@ -58,6 +42,21 @@ class Send(Passage):
         self.key = _key(ports, event, idempotency_key)
         self.known: KeyResult | None = None
         self.original: RoomEvent | None = None
+
+    async def send(self) -> RoomEvent:
+        """Say it; see :meth:`RoomKit.send_event`."""
+        try:
+            await self.run(self.steps())
+        except Expired:
+            timeout, event = self.ports.process_timeout, self.event
+            channel_id = event.source.channel_id
+            self.ports.handlers.emit(
+                "process_timeout", room_id=event.room_id, channel_id=channel_id, data={"timeout": timeout}
+            )
+            raise ProcessTimeoutError(
+                f"what {channel_id!r} sent to room {event.room_id!r} was not committed within {timeout:g} s"
+            ) from None
+        return self.result()
 
     async def steps(self) -> None:
         """The way until the commit."""

@@ -235,7 +235,8 @@ class _Tries:
         if lock is None:
             return
         self.lock = None
-        self._close()
+        if self.parents or (self.unit is not None and self.unit.in_graph):
+            self._close()
         try:
             await lock.__aexit__(None, None, None)
         finally:
