@@ -42,12 +42,13 @@ _EXISTS, _GONE, _STALE, _LOST = Refused("exists"), Refused("gone"), Refused("sta
 
 
 class DoneTicket(Ticket):
-    """A ticket whose answer is there from the beginning."""
+    """A ticket that has its answer as soon as it is handed out; :meth:`InMemoryStore.submit` sets it."""
 
+    # No constructor: it would double the price of something that is made for every message.
     __slots__ = ()
-    answer: Answer  # set by whoever makes one: a ticket is made for every message, and a constructor doubles its price
 
     async def wait(self) -> Answer:
+        assert self.answer is not None, "the ticket was handed out before the batch was decided"
         return self.answer
 
 

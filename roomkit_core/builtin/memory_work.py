@@ -95,7 +95,7 @@ class WorkTable:
     ) -> tuple[WorkRow, ...]:
         """What ``owner`` has in flight of the given rows, and of the room's rows about the given events."""
         about = (self._open[row_id] for row_id in self._open_of.get(room_id or "", ()))
-        of_events = [row.id for row in about if row.event_id in event_ids]
+        of_events = [row.id for row in about if row.event_id is not None and row.event_id in event_ids]
         rows = (self._open.get(row_id) for row_id in dict.fromkeys(chain(row_ids, of_events)))
         return tuple(row for row in rows if row is not None and row.state is _IN_FLIGHT and row.owner == owner)
 
@@ -311,7 +311,7 @@ class WorkTable:
             self._end(row, fields, now)
 
     def expire(self, until: int, now: int) -> int:
-        """End waiting rows that expire by ``until``; looks at the rows only when the first of them can be among them."""
+        """End waiting rows that expire by ``until``; looks at them only if the first of them can be due for it."""
         if self._expiry_from is None or self._expiry_from > until:
             return 0
         over: list[WorkRow] = []

@@ -204,9 +204,50 @@ class Channel:
         """Send what :meth:`on_hint` queued. Any number of tasks may call it at once; one client has one sender at a time."""
 
 
-def event_from_message(channel: Channel, message: InboundMessage, room_id: str) -> RoomEvent:
-    """The plain translation of a message: same content, the sender as participant."""
-    source = build(
+def event_from_message(
+    channel: Channel, message: InboundMessage, room_id: str, source: EventSource | None = None
+) -> RoomEvent:
+    """The plain translation of a message: same content, the sender as participant.
+
+    Args:
+        channel: The channel on which it arrived.
+        message: The message.
+        room_id: Its room.
+        source: The source, if the caller has one already; see :func:`source_from_message`.
+    """
+    if message.thread_id is None and message.external_id is None:
+        data = no_channel_data()
+    else:
+        data = evolve(no_channel_data(), external_id=message.external_id, thread_id=message.thread_id)
+    return build(
+        RoomEvent,
+        {
+            "id": new_id(),
+            "room_id": room_id,
+            "type": message.event_type,
+            "source": source or source_from_message(channel, message),
+            "content": message.content,
+            "status": EventStatus.PENDING,
+            "blocked_by": None,
+            "visibility": message.visibility,
+            "response_visibility": message.response_visibility,
+            "index": 0,
+            "chain_depth": 0,
+            "parent_event_id": message.parent_event_id,
+            "correlation_id": None,
+            "idempotency_key": message.idempotency_key or message.provider_message_id,
+            "created_at": utc_now(),
+            "metadata": message.metadata,
+            "channel_data": data,
+            "delivery_results": EMPTY,
+            "routing": None,
+        },
+    )
+
+
+def source_from_message(channel: Channel, message: InboundMessage) -> EventSource:
+    """Where a message comes from."""
+    return build(
         EventSource,
         {
             "channel_id": message.channel_id,
@@ -219,33 +260,6 @@ def event_from_message(channel: Channel, message: InboundMessage, room_id: str) 
             "provider_message_id": message.provider_message_id,
         },
     )
-    data = no_channel_data()
-    if message.thread_id is not None or message.external_id is not None:
-        data = evolve(data, external_id=message.external_id, thread_id=message.thread_id)
-    return build(
-        RoomEvent,
-        {
-            "id": new_id(),
-            "room_id": room_id,
-            "type": message.event_type,
-            "source": source,
-            "content": message.content,
-            "status": EventStatus.PENDING,
-            "blocked_by": None,
-            "visibility": message.visibility,
-            "response_visibility": message.response_visibility,
-            "index": 0,
-            "chain_depth": 0,
-            "parent_event_id": message.parent_event_id,
-            "correlation_id": None,
-            "idempotency_key": message.key,
-            "created_at": utc_now(),
-            "metadata": message.metadata,
-            "channel_data": data,
-            "delivery_results": EMPTY,
-            "routing": None,
-        },
-    )
 
 
-__all__ = ["Channel", "Guarantee", "event_from_message"]
+__all__ = ["Channel", "Guarantee", "event_from_message", "source_from_message"]

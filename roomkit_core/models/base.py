@@ -8,6 +8,7 @@ that were validated before; they are the only places that go around pydantic's c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -115,7 +116,11 @@ def _freeze_json(value: Any) -> Any:
 
 
 def _check_json(value: Any) -> None:
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, str | int):
+        return
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise ValueError(f"{value} has no place in JSON")
         return
     if isinstance(value, Mapping):
         for key, item in value.items():

@@ -1,7 +1,8 @@
 """One commit: everything that one unit of work wants to write, and the store's answer.
 
-These are plain containers without validation: they are made once per message, from models that are valid already. Defaults
-are class attributes, so that a batch can also be made bare and given only what it has (see ``engine/state/commit.py``).
+These are plain containers without validation: they are made once per message, from models that are valid already.
+Defaults are class attributes, so that a batch can also be made bare and given only what it has (see
+``engine/state/commit.py``).
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class ChangeSet:
     observations: tuple[Observation, ...] = ()
     identities: tuple[Identity, ...] = ()
     read_markers: tuple[tuple[str, int], ...] = ()
-    kv: dict[tuple[str, str], str | None] = EMPTY
+    kv: dict[tuple[str, str], str | None] = EMPTY  # type: ignore[assignment]  # empty, so its keys are of any type
 
 
 class Committed(NamedTuple):
@@ -129,9 +130,9 @@ class Committed(NamedTuple):
 class Refused(NamedTuple):
     """Nothing of the batch is written.
 
-    ``reason`` is ``stale`` (the version moved), ``gone`` (no such room), ``exists`` (it must not), ``taken`` (a conversation
-    key belongs to ``room_id``), ``known`` (``key`` was decided before, see ``result``) or ``lost`` (a row is not the holder's
-    any more).
+    ``reason`` is ``stale`` (the version moved), ``gone`` (no such room), ``exists`` (it must not), ``taken`` (a
+    conversation key belongs to ``room_id``), ``known`` (``key`` was decided before, see ``result``) or ``lost`` (a row
+    is not the holder's any more).
     """
 
     reason: str

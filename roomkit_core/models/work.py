@@ -42,9 +42,10 @@ OPEN_STATES = frozenset({WorkState.PENDING, WorkState.IN_FLIGHT, WorkState.UNKNO
 class WorkRow(NamedTuple):
     """One piece of work. Times are integer microseconds since 1970 by the store's clock.
 
-    ``lane`` is ``()`` for work without order. ``seq`` is the row's place in its lane, given by the store. ``token`` grows
-    with each claim and names one tenure of one worker. ``due`` is None for a row that is queued behind another one of its
-    lane. ``payload`` is pinned: what was rendered, or what is needed to do the work, as strings and tuples of strings.
+    ``lane`` is ``()`` for work without order. ``seq`` is the row's place in its lane, given by the store. ``token``
+    grows with each claim and names one tenure of one worker. ``due`` is None for a row that is queued behind another
+    one of its lane. ``payload`` is pinned: what was rendered, or what is needed to do the work, as strings and tuples
+    of strings.
     """
 
     id: str
@@ -87,8 +88,8 @@ class WorkRow(NamedTuple):
 class Outcome(NamedTuple):
     """What a holder reports about its row (PROTOCOL 2, transition 7).
 
-    A final ``state`` ends the row. ``PENDING`` with a ``due`` asks for another attempt, ``UNKNOWN`` says that nobody knows
-    (and marks ``maybe_sent``). ``untouched`` hands the row back as it was, without counting the attempt.
+    A final ``state`` ends the row. ``PENDING`` with a ``due`` asks for another attempt, ``UNKNOWN`` says that nobody
+    knows (and marks ``maybe_sent``). ``untouched`` hands the row back as it was, without counting the attempt.
     """
 
     state: WorkState

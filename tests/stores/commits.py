@@ -246,6 +246,7 @@ class CommitSuite(StoreContract):
             {"patches": (text_event(),)},
             {"keys": (decided("new"), decided("new"))},
             {"work": (delivery(row_id="a"), delivery(row_id="a"))},
+            {"work": (delivery(["a", "list"]),)},
         ],
         ids=lambda bad: next(iter(bad)),
     )
@@ -256,7 +257,7 @@ class CommitSuite(StoreContract):
         await writer.owe(delivery(("room", "old", ""), channel_id="old"))
         before = await everything(store)
 
-        with pytest.raises((ValueError, EventNotFoundError)):
+        with pytest.raises((ValueError, TypeError, EventNotFoundError)):
             await writer.commit(**{**all_parts(Room(id="room", metadata={"changed": True})), **bad})
 
         assert await everything(store) == before

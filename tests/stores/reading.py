@@ -197,6 +197,20 @@ class ReadSuite(StoreContract):
         assert latest is not None
         assert latest.status is RoomStatus.CLOSED
 
+    @pytest.mark.parametrize("field", ["organization_id", "status"])
+    async def test_a_room_that_changes_one_thing_is_found_by_it(
+        self, store: ConversationStore, writer: Writer, field: str
+    ) -> None:
+        before = {"organization_id": "acme", "status": RoomStatus.ACTIVE}
+        after = {"organization_id": "umbrella", "status": RoomStatus.CLOSED}
+        room = Room(id="room", **before)
+        await writer.create(room)
+
+        await writer.write(room=evolve(room, **{field: after[field]}))
+
+        assert names(await store.find_rooms(**{field: after[field]})) == ["room"]
+        assert await store.find_rooms(**{field: before[field]}) == []
+
     async def test_rooms_of_a_channel_are_found_oldest_first(self, rooms: ConversationStore) -> None:
         for room_id in "abcd":
             await rooms.add_binding(binding(room_id=room_id))

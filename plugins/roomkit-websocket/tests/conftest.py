@@ -25,7 +25,6 @@ from roomkit_websocket.app import WebSocketApp
 from roomkit_websocket.channel import WebSocketChannel
 
 Committed = tuple[RoomEvent, Cursor]
-SECRETS = {"ann": "ann-has-a-secret-of-her-own", "bob": "bob-has-a-secret-of-his-own"}
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ class Peer:
 
     async def join(self, who: str = "ann", room: str = "room", **fields: Any) -> dict[str, Any]:
         """Come in and catch up; the welcome."""
-        await self.put(type="join", room=room, client=SECRETS.get(who), name=who, **fields)
+        await self.put(type="join", room=room, client=f"{who}-has-a-secret-of-their-own", name=who, **fields)
         welcome = await self.next("welcome", "error")
         while welcome["type"] == "welcome" and (await self.next("cursor"))["more"]:
             pass

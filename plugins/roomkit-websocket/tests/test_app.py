@@ -111,7 +111,7 @@ async def test_an_event_while_the_gap_is_read_arrives_once(kit: RoomKit, serve: 
         """Reads like the kit's, but something happens right before or right after a page is read."""
 
         async def read(self, room_id: str, *, viewer: str, after: Cursor | None = None, limit: int = 100) -> Page:
-            happens = limit > 1 and meanwhile.pop(0) if meanwhile else None
+            happens = meanwhile.pop() if meanwhile and limit > 1 else None  # the read before asks where to begin
             if happens and moment == "before":
                 await says(kit, happens)
             page = await kit.rooms.read(room_id, viewer=viewer, after=after, limit=limit)
@@ -119,7 +119,7 @@ async def test_an_event_while_the_gap_is_read_arrives_once(kit: RoomKit, serve: 
                 await says(kit, happens)
             return page
 
-    meanwhile = ["", "meanwhile"]  # the first read is only about where to begin
+    meanwhile = ["meanwhile"]
     app = web(kit).app(kit)
     app.kit = _With(kit, Rooms())
     call = await serve(app)
@@ -392,7 +392,7 @@ async def test_a_page_of_another_origin_cannot_connect(kit: RoomKit, serve: Any)
 
 async def test_a_client_that_does_not_read_is_dropped_delays_nobody_and_comes_back(serve: Any) -> None:
     async with RoomKit() as kit:
-        channel = WebSocketChannel("web", send_timeout=0.3, queue_size=1000)
+        channel = WebSocketChannel("web", send_timeout=2.0, queue_size=1000)
         kit.register_channel(channel)
         kit.register_channel(WebSocketChannel("desk"))
         await kit.create_room("room")
@@ -409,7 +409,9 @@ async def test_a_client_that_does_not_read_is_dropped_delays_nobody_and_comes_ba
         while channel.connection_count == 2:
             await kit.send_event("room", "desk", TextContent(body=f"{said} {big}"), wait="committed")
             said += 1
-            await bob.next("event")  # at once, although ann's queue is stuck
+            with fail_after(1):  # although a task is stuck with ann for two seconds
+                await bob.next("event")
+            await sleep(0.02)  # what fills the buffers of the kernel is the number of messages, not their pace
             assert said < 500
 
         deaf.cut()

@@ -22,15 +22,49 @@ log = logging.getLogger("roomkit.live")
 Follow = Callable[[], Following | None]
 
 
-async def drain_inline(ports: Ports, targets: Sequence[Target], follow: Follow) -> None:
+@coroutine
+def drain_inline(ports: Ports, targets: Sequence[Target], follow: Follow) -> Generator[Any, Any, None]:
     """Send what the hints queued, in the task of the caller; ``follow`` says who waits for what is passed on."""
     node = Node(ports.kit, "channel")
     token = current.set(node)
     try:
-        await _drain(ports, targets, follow)
+        for position, target in enumerate(targets):
+            steps = target.channel.drain().__await__()
+            try:
+                yielded = next(steps)
+            except StopIteration:
+                continue
+            except Exception:
+                _log_failure(target)
+                continue
+            rest = targets[position + 1 :]
+            if rest:
+                spawn_drain(ports, rest, follow())
+            yield from _go_on(target, steps, yielded)
+            return
     finally:
         node.die()
         current.reset(token)
+
+
+def _go_on(target: Target, steps: Generator[Any, Any, None], yielded: Any) -> Generator[Any, Any, None]:
+    """What ``await`` would do with a drain that has suspended already."""
+    try:
+        while True:
+            try:
+                sent = yield yielded
+            except BaseException as error:
+                yielded = steps.throw(error)
+            else:
+                yielded = next(steps) if sent is None else steps.send(sent)
+    except StopIteration:
+        return
+    except Exception:
+        _log_failure(target)
+
+
+def _log_failure(target: Target) -> None:
+    log.exception("drain of channel %r raised", target.channel_id, extra={"channel_id": target.channel_id})
 
 
 async def drain_in_task(ports: Ports, targets: Sequence[Target], following: Following | None) -> None:
@@ -47,32 +81,3 @@ def spawn_drain(ports: Ports, targets: Sequence[Target], following: Following | 
     if following is not None:
         following.add_attempt()
     ports.background.spawn(drain_in_task, ports, targets, following)
-
-
-@coroutine
-def _drain(ports: Ports, targets: Sequence[Target], follow: Follow) -> Generator[Any, Any, None]:
-    for position, target in enumerate(targets):
-        steps = target.channel.drain().__await__()
-        try:
-            yielded = next(steps)
-        except StopIteration:
-            continue
-        except Exception:
-            log.exception("drain of channel %r raised", target.channel_id, extra={"channel_id": target.channel_id})
-            continue
-        rest = targets[position + 1 :]
-        if rest:
-            spawn_drain(ports, rest, follow())
-        try:
-            while True:
-                try:
-                    sent = yield yielded
-                except BaseException as error:
-                    yielded = steps.throw(error)
-                else:
-                    yielded = next(steps) if sent is None else steps.send(sent)
-        except StopIteration:
-            return
-        except Exception:
-            log.exception("drain of channel %r raised", target.channel_id, extra={"channel_id": target.channel_id})
-            return

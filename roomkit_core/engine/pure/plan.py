@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from roomkit_core.engine.pure.permissions import is_asked, reaches, receives
+from roomkit_core.engine.pure.permissions import is_asked, reaches
 from roomkit_core.errors import RoomKitError
 from roomkit_core.models.channel import Route
 from roomkit_core.models.enums import ChannelCategory
@@ -43,19 +43,25 @@ class Plan(NamedTuple):
 NOTHING = Plan()
 
 
-def plan(event: RoomEvent, bindings: Mapping[str, ChannelBinding], targets: Mapping[str, Any]) -> Plan:
-    """What the event is owed, binding by binding in the order of their attachment."""
+def plan(event: RoomEvent, readers: Iterable[ChannelBinding], targets: Mapping[str, Any]) -> Plan:
+    """What the event is owed, binding by binding in the order of their attachment.
+
+    Args:
+        event: The event.
+        readers: The bindings to which events go out at all.
+        targets: The registered channels.
+    """
     live: tuple[Any, ...] = ()
     rows: list[WorkRow] = []
     asks: tuple[ChannelBinding, ...] = ()
     visibility = event.visibility
-    source_id = event.source.channel_id
-    for channel_id, binding in bindings.items():
-        if not receives(binding) or (visibility != "all" and not reaches(visibility, binding)):
+    for binding in readers:
+        if visibility != "all" and not reaches(visibility, binding):
             continue
+        channel_id = binding.channel_id
         target = targets.get(channel_id)
         if target is None:
-            if channel_id != source_id:
+            if channel_id != event.source.channel_id:
                 rows.append(_unregistered(event, binding))
             continue
         answers = binding.category is ChannelCategory.INTELLIGENCE

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from roomkit_core.engine.pure.permissions import receives
 from roomkit_core.interfaces.store import RoomSnapshot
 from roomkit_core.models.base import evolve
 from roomkit_core.models.channel import ChannelBinding
@@ -33,7 +34,7 @@ class RoomState:
         tail: Packed events, ascending; only the first ``end`` of them belong to this state.
     """
 
-    __slots__ = ("_base", "_room", "bindings", "end", "next_index", "participants", "tail", "version", "window")
+    __slots__ = ("_base", "_readers", "_room", "bindings", "end", "next_index", "participants", "tail", "version", "window")
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class RoomState:
         self.version = version
         self._base = base
         self._room: Room | None = None
+        self._readers: tuple[ChannelBinding, ...] | None = None
         self.bindings = bindings
         self.participants = participants
         self.next_index = next_index
@@ -70,6 +72,13 @@ class RoomState:
             len(tail),
             window,
         )
+
+    @property
+    def readers(self) -> tuple[ChannelBinding, ...]:
+        """The bindings to which events go out at all; found once for all states that share the bindings."""
+        if self._readers is None:
+            self._readers = readers(self.bindings)
+        return self._readers
 
     @property
     def status(self) -> Any:
@@ -108,7 +117,7 @@ class RoomState:
                 # Somebody else appended behind this state, or the list has grown enough: go on with a fresh end of it.
                 tail = tail[max(0, self.end - self.window) : self.end]
             tail.extend(packed)
-        return RoomState(
+        state = RoomState(
             version,
             self._base if room is None else room,
             bindings,
@@ -118,10 +127,18 @@ class RoomState:
             len(tail),
             self.window,
         )
+        if bindings is self.bindings:
+            state._readers = self._readers
+        return state
 
     def context(self, attempt: int = 1) -> RoomContext:
         """The lazy snapshot that hooks and channels get."""
         return RoomContext.of(self, attempt)
+
+
+def readers(bindings: dict[str, ChannelBinding]) -> tuple[ChannelBinding, ...]:
+    """The bindings to which events go out at all, in the order of attachment."""
+    return tuple([binding for binding in bindings.values() if receives(binding)])
 
 
 def with_counters(base: Room, count: int, last: Packed | None) -> Room:

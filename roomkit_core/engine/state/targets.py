@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from roomkit_core.interfaces.channel import Channel
+from roomkit_core.interfaces.channel import Channel, source_from_message
 from roomkit_core.models.base import EMPTY, build
 from roomkit_core.models.delivery import DeliveryError, DeliveryResult
 from roomkit_core.models.enums import DeliveryState, ReceiptRank
+from roomkit_core.models.event import EventSource
+from roomkit_core.models.message import InboundMessage
+
+MAX_SOURCES = 1024
 
 
 class Target:
@@ -16,16 +20,19 @@ class Target:
         is_live: Nothing is owed to it; it gets hints.
         translates_plainly: Its class leaves the translation of messages to the default.
         is_asked: Its class answers events, whatever it is bound as.
+        on_hint: The channel's own.
         running: How many of its rows are worked on.
         started: Whether :meth:`Channel.start` was called.
     """
 
     __slots__ = (
         "_live_results",
+        "_sources",
         "channel",
         "channel_id",
         "is_asked",
         "is_live",
+        "on_hint",
         "running",
         "started",
         "translates_plainly",
@@ -39,12 +46,25 @@ class Target:
         self.is_asked = type(channel).on_event is not Channel.on_event
         self.running = 0
         self.started = False
+        self.on_hint = channel.on_hint
         self._live_results: dict[int, DeliveryResult] = {}
+        self._sources: dict[str, EventSource] = {}
 
     @property
     def free(self) -> int:
         """How many more rows of it could start now."""
         return self.channel.max_in_flight - self.running
+
+    def source_of(self, message: InboundMessage) -> EventSource:
+        """The source of a message; the same object for a sender's messages that say nothing else about it."""
+        if message.raw_payload or message.external_id is not None or message.provider_message_id is not None:
+            return source_from_message(self.channel, message)
+        source = self._sources.get(message.sender_id)
+        if source is None:
+            if len(self._sources) >= MAX_SOURCES:
+                self._sources.clear()
+            source = self._sources[message.sender_id] = source_from_message(self.channel, message)
+        return source
 
     def live_result(self, clients: int) -> DeliveryResult:
         """``live(n)``; made once for each number."""

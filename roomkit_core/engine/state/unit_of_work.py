@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomkit_core.engine.pure.plan import NOTHING, Plan
-from roomkit_core.engine.state.room_state import RoomState
+from roomkit_core.engine.state.room_state import RoomState, readers
 from roomkit_core.errors import ConflictError
 from roomkit_core.hooks.node import Chain, Node, ancestry
 from roomkit_core.models.changes import Conversation, Discharge, Key, KeyResult, Withdrawal
@@ -163,6 +163,12 @@ class Unit:
         """The room's channels as the unit would leave them."""
         changed = self.draft.bindings
         return self.state.bindings if changed is None else changed
+
+    @property
+    def readers(self) -> tuple[ChannelBinding, ...]:
+        """The bindings to which events would go out."""
+        changed = self.draft.bindings
+        return self.state.readers if changed is None else readers(changed)
 
     @property
     def status(self) -> RoomStatus:

@@ -88,15 +88,9 @@ class Aftermath:
         results: dict[str, DeliveryResult] = {}
         for target in entry.plan.live:
             try:
-                clients = target.channel.on_hint(event.room_id, event, cursor)
+                clients = target.on_hint(event.room_id, event, cursor)
             except Exception as error:
-                log.exception("on_hint of channel %r raised", target.channel_id, extra={"room_id": event.room_id})
-                results[target.channel_id] = delivery_result(
-                    target.channel_id,
-                    DeliveryState.LIVE,
-                    clients=0,
-                    error=DeliveryError(code="channel.hint_failed", message=f"{type(error).__name__}: {error}"),
-                )
+                results[target.channel_id] = _hint_failed(target, event, error)
                 continue
             results[target.channel_id] = target.live_result(clients)
             if clients and target not in self.live:
@@ -251,8 +245,6 @@ class Aftermath:
     async def drain(self) -> None:
         """Send what the hints queued, in the caller's task; if the caller is cancelled, tasks of the kit go on."""
         live, self.live = self.live, ()
-        if not live:
-            return
         try:
             await drain_inline(self._ports, live, self.follow)
         except BaseException:
@@ -279,3 +271,9 @@ class Aftermath:
         rows = [row for row in self._rows if row.event_id == event_id and row.kind is WorkKind.DELIVERY]
         outcomes = {} if self.following is None else self.following.outcomes
         return {**live, **by_channel(rows, outcomes)}
+
+
+def _hint_failed(target: Target, event: RoomEvent, error: Exception) -> DeliveryResult:
+    log.error("on_hint of channel %r raised", target.channel_id, exc_info=error, extra={"room_id": event.room_id})
+    reason = DeliveryError(code="channel.hint_failed", message=f"{type(error).__name__}: {error}")
+    return delivery_result(target.channel_id, DeliveryState.LIVE, clients=0, error=reason)

@@ -182,7 +182,9 @@ class Inbound(Passage):
         """Whether the channel leaves the translation to the default, which calls nobody."""
         if not self.target.translates_plainly:
             return False
-        self.event = event_from_message(self.target.channel, self.message, self.context.room_id)
+        self.event = event_from_message(
+            self.target.channel, self.message, self.context.room_id, self.target.source_of(self.message)
+        )
         if current.get() is not None:
             self.event = in_chain(self.event, self.ports)
         return True

@@ -66,7 +66,7 @@ async def write_event(
             changes["visibility"] = effective_visibility(event, binding)
         if reason is None:
             event = _changed(event, fresh, changes)
-            entry = Entry(event, plan(event, unit.bindings, ports.channels), chain)  # 11
+            entry = Entry(event, plan(event, unit.readers, ports.channels), chain)  # 11
         else:
             changes.update(status=EventStatus.BLOCKED, blocked_by=blocked_by or reason)
             event = _changed(event, fresh, changes)
@@ -151,7 +151,7 @@ def add_unseen(unit: Unit, event: RoomEvent, visibility: str, trigger: RoomEvent
         chain_depth=trigger.chain_depth + 1,
         correlation_id=trigger.correlation_id or trigger.id,
     )
-    unit.add(Entry(event, plan(event, unit.bindings, unit.ports.channels), observed=False))
+    unit.add(Entry(event, plan(event, unit.readers, unit.ports.channels), observed=False))
 
 
 def in_chain(event: RoomEvent, ports: Ports) -> RoomEvent:

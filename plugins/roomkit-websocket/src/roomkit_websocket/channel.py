@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
+from roomkit_core.background import Background
 from roomkit_core.interfaces.channel import Channel
 from roomkit_core.models.channel import ChannelCapabilities
 from roomkit_core.models.kinds import ChannelMediaType, ChannelType
 from roomkit_websocket.clients import Client, Hint, Item, Notice
 from roomkit_websocket.directory import Directory
 from roomkit_websocket.sending import Sending
+from roomkit_websocket.stepping import on_asyncio
 
 if TYPE_CHECKING:
     from roomkit_core.interfaces.kit import KitProtocol
@@ -55,6 +57,7 @@ class WebSocketChannel(Channel):
         self.queue_size = queue_size
         self._directory = Directory()
         self._sending = Sending(send_timeout, self._too_slow, self._failed)
+        self._tasks = Background()
         self._dropped = 0
 
     # ------------------------------------------------------------------------------------------------ what it is
@@ -95,9 +98,13 @@ class WebSocketChannel(Channel):
         }
 
     async def start(self, kit: KitProtocol) -> None:
-        self._sending.spawn = getattr(kit, "spawn", None)
+        # A kit gives no tasks to its channels yet. On asyncio they can be had without it; on trio, where no server runs
+        # this channel, clients behind a slow one wait for the next drain.
+        self._sending.spawn = getattr(kit, "spawn", None) or (self._tasks.spawn if on_asyncio() else None)
 
     async def close(self) -> None:
+        self._sending.spawn = None
+        await self._tasks.cancel()
         for client in list(self._directory.clients.values()):
             self._drop(client, "server.stopping")
 

@@ -38,7 +38,7 @@ def step(sending: Sending, timeout: float, suspended: Callable[[], None]) -> Gen
     Raises:
         SendTimeout: The time was over.
     """
-    if asyncio._get_running_loop() is None:
+    if not on_asyncio():
         yield from _step_in_scope(sending, timeout, suspended)
         return
     try:
@@ -55,6 +55,11 @@ def step(sending: Sending, timeout: float, suspended: Callable[[], None]) -> Gen
         raise
     if timer.expired():
         raise SendTimeout
+
+
+def on_asyncio() -> bool:
+    """Whether asyncio runs this task, and not trio."""
+    return asyncio._get_running_loop() is not None
 
 
 def _step_in_scope(sending: Sending, timeout: float, suspended: Callable[[], None]) -> Generator[Any, Any, None]:
