@@ -1,7 +1,7 @@
 """Whether a message costs the same in a room with a long past as in a new one; ours only, on both loops.
 
-The full room and the new one live in processes of their own, so that the heap which the collector walks is part of what
-is compared.
+The full room and the new ones live in kits and processes of their own, so that the heap which the collector walks is
+part of what is compared.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ def measure_growth(python: Path, pairs: int, loops: tuple[str, ...], events: int
 def _measure(table: Table, loop: str, full: Worker, new: Worker, pairs: int, events: int) -> None:
     print(f"sending {events:,} messages to a room (ours, {loop})", file=sys.stderr)
     filling = full.run("prepare", events=events)
+    new.run("prepare", events=MESSAGES)
     result = alternate(
         pairs,
-        lambda: new.run("fresh", messages=MESSAGES, rounds=1),
+        lambda: new.run("new_room", messages=MESSAGES),
         lambda: full.run("standing", messages=MESSAGES),
     )
     ratio = median(result.ratios)

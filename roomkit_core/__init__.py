@@ -26,8 +26,8 @@ _EXPORTS = {
     ),
     "roomkit_core.models.kinds": "ChannelMediaType ChannelType EventType HookTrigger",
     "roomkit_core.models.content": (
-        "AudioContent CompositeContent CustomContent DeleteContent EditContent EventContent LocationContent MediaContent "
-        "RichContent SystemContent TemplateContent TextContent ToolCallContent VideoContent"
+        "AudioContent CompositeContent CustomContent DeleteContent EditContent EventContent LocationContent "
+        "MediaContent RichContent SystemContent TemplateContent TextContent ToolCallContent VideoContent"
     ),
     "roomkit_core.models.event": "ChannelData EventSource RoomEvent Routing",
     "roomkit_core.models.channel": (

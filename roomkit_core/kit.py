@@ -35,12 +35,13 @@ class RoomKit:
     """Rooms, channels, hooks and storage, put together.
 
     A kit runs on one event loop, the one on which it is first used; making one needs no loop. On asyncio its first verb
-    starts it; ``async with RoomKit(...) as kit`` starts and closes it in order, and is needed on trio. Any number of tasks may
-    call any verb at once. The verbs about one room take turns, those about different rooms do not wait for each other.
+    starts it; ``async with RoomKit(...) as kit`` starts and closes it in order, and is needed on trio. Any number of
+    tasks may call any verb at once. The verbs about one room take turns, those about different rooms do not wait for
+    each other.
 
-    **Inside** a hook, observer, handler, ask or channel call of this kit, every verb waits for its commit only, whatever
-    ``wait`` says; :meth:`idle` and :meth:`close` raise ``kit.reentrant_wait`` there. What a ``BEFORE_BROADCAST`` hook does to
-    its own room is committed with the message, or not at all.
+    **Inside** a hook, observer, handler, ask or channel call of this kit, every verb waits for its commit only,
+    whatever ``wait`` says; :meth:`idle` and :meth:`close` raise ``kit.reentrant_wait`` there. What a
+    ``BEFORE_BROADCAST`` hook does to its own room is committed with the message, or not at all.
 
     Args:
         store: Where rooms live; ``InMemoryStore()`` if omitted, which forgets everything with the process.
@@ -49,8 +50,8 @@ class RoomKit:
         inbound_router: Chooses rooms for messages that name none; by conversation key if omitted.
         lock_manager: One lock per room; ``InMemoryLockManager()`` if omitted.
         realtime: Not available yet.
-        max_chain_depth: How many answers deep a chain of events may grow, at least 1. A unit of work holds at most ten times
-            as many events, which is also the loop budget of a chain.
+        max_chain_depth: How many answers deep a chain of events may grow, at least 1. A unit of work holds at most ten
+            times as many events, which is also the loop budget of a chain.
         identity_timeout: Not available yet.
         process_timeout: Seconds from reading the room to the commit, hooks included; above 0.
         stt, tts, voice, task_runner, delivery_strategy, delivery_backend, status_bus: Not available yet.
@@ -153,8 +154,8 @@ class RoomKit:
         """Stop in order: take no more calls, let what is under way end, close channels, plugins, locks and the store.
 
         Args:
-            timeout: Seconds for what is under way; then it is cancelled, and a call to a provider that was interrupted is
-                recorded as ``unknown``.
+            timeout: Seconds for what is under way; then it is cancelled, and a call to a provider that was interrupted
+                is recorded as ``unknown``.
 
         Raises:
             KitStateError: ``kit.reentrant_wait`` inside a call of this kit.
@@ -172,13 +173,14 @@ class RoomKit:
         Args:
             message: What a channel received.
             room_id: The room, made if it does not exist; otherwise that of the message's conversation, else a new one.
-            wait: ``committed`` returns when the message is stored. ``attempted`` waits until every owed delivery had its first
-                try or is reported ``queued`` behind another one. ``settled`` waits for all that follows too, answers and
-                observers included; nobody waits for a retry.
+            wait: ``committed`` returns when the message is stored. ``attempted`` waits until every owed delivery had
+                its first try or is reported ``queued`` behind another one. ``settled`` waits for all that follows too,
+                answers and observers included; nobody waits for a retry.
 
         Returns:
-            The stored event and a result for each target. A repeat gets the first event. ``blocked`` with a reason: a hook's,
-            ``room_closed``, ``source_muted``, ``source_read_only``, ``event_chain_depth_limit``, ``channel_detached``,
+            The stored event and a result for each target. A repeat gets the first event. ``blocked`` with a reason: a
+            hook's, ``room_closed``, ``source_muted``, ``source_read_only``, ``event_chain_depth_limit``,
+            ``channel_detached``,
             ``hook_error:<name>``, or ``process_timeout``, after which nothing is stored.
 
         Raises:
@@ -217,7 +219,8 @@ class RoomKit:
             chain_depth: How deep in a chain of answers; inside hooks, observers and asks it is at least theirs.
             participant_id: Who behind the channel says it.
             metadata: Anything JSON can hold.
-            visibility: Who may see it: ``all``, ``none``, ``internal``, ``transport``, ``intelligence``, or channel ids.
+            visibility: Who may see it: ``all``, ``none``, ``internal``, ``transport``, ``intelligence``, or channel
+                ids.
             provider: Name of a provider, for attribution.
             response_visibility: Who may see the answers to it; None for no restriction.
             wait: As in :meth:`process_inbound`.
@@ -495,9 +498,9 @@ class RoomKit:
     ) -> Callable[[F], F]:
         """Decorator: call the function at a moment, in every room.
 
-        ``BEFORE_BROADCAST`` hooks with execution ``SYNC`` decide: they return a :class:`HookResult`, one after the other by
-        ascending priority, and what they do to their room is committed with the message. All others observe: they run beside
-        the way of the message, at most once, and hold up nobody.
+        ``BEFORE_BROADCAST`` hooks with execution ``SYNC`` decide: they return a :class:`HookResult`, one after the
+        other by ascending priority, and what they do to their room is committed with the message. All others observe:
+        they run beside the way of the message, at most once, and hold up nobody.
 
         Args:
             trigger: The moment.
@@ -505,8 +508,11 @@ class RoomKit:
             priority: Lower runs first.
             name: Names it in results and logs; the function's name if empty.
             timeout: Seconds for one run; a deciding hook gets no more than its share of ``process_timeout``.
-            channel_types, channel_ids, directions: Only for events from such a source; None for all.
-            on_error: What becomes of the event when a deciding hook raises, hangs or answers nonsense: ``allow`` or ``block``.
+            channel_types: Only for events from channels of these types; None for all.
+            channel_ids: Only for events from these channels; None for all.
+            directions: Only for events of these directions; None for all.
+            on_error: What becomes of the event when a deciding hook raises, hangs or answers nonsense: ``allow`` or
+                ``block``.
 
         Raises:
             HookError: The registration makes no sense.

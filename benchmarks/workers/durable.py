@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -40,6 +41,7 @@ async def run(rooms: int, messages: int, rounds: int) -> dict[str, Any]:
     """``messages`` in each of ``rooms`` new rooms of a new kit, all rooms at once, ``rounds`` times."""
     meter = Meter()
     for _ in range(rounds):
+        gc.collect()
         await _round(rooms, messages, meter)
     return meter.report(rooms * messages * rounds)
 

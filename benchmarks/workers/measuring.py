@@ -31,8 +31,11 @@ class Meter:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Measure the body, beginning with an empty young generation of the collector."""
-        gc.collect()
+        """Measure the body.
+
+        The collector is left alone: right after a ``gc.collect()`` its next full run comes early, and a short
+        measurement would pay for a run that is due once in many.
+        """
         gc.callbacks.append(self._note_collection)
         wall, thread = time.perf_counter(), time.thread_time()
         try:

@@ -6,9 +6,11 @@ every call waits until the message is delivered, and that it was is checked.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from benchmarks.workers.measuring import Command, Meter
@@ -85,12 +87,14 @@ class Stage:
 def commands(side: Side, stack: AsyncExitStack) -> dict[str, Command]:
     """The commands that both workers know. ``stack`` keeps what outlives a command."""
     kept: list[Stage] = []
+    numbers = count()
 
-    async def fresh(messages: int, rounds: int, hook: bool = True) -> dict[str, Any]:
+    async def fresh(messages: int, rounds: int) -> dict[str, Any]:
         """``messages`` one after another in a new room of a new kit, ``rounds`` times."""
         meter = Meter()
         for _ in range(rounds):
-            async with Stage(side, hook=hook) as stage:
+            gc.collect()  # what the kit before left is not this one's to clear
+            async with Stage(side) as stage:
                 await stage.open_room("room")
                 with meter.running():
                     await stage.send("room", messages)
@@ -101,6 +105,7 @@ def commands(side: Side, stack: AsyncExitStack) -> dict[str, Command]:
         """``messages`` in each of ``rooms`` new rooms of a new kit, all rooms at once, ``rounds`` times."""
         meter = Meter()
         for _ in range(rounds):
+            gc.collect()
             async with Stage(side) as stage:
                 names = [f"room-{number}" for number in range(rooms)]
                 for name in names:
@@ -126,7 +131,23 @@ def commands(side: Side, stack: AsyncExitStack) -> dict[str, Command]:
         stage.check_received(messages)
         return meter.report(messages)
 
-    return {"fresh": fresh, "concurrent": concurrent, "prepare": prepare, "standing": standing}
+    async def new_room(messages: int) -> dict[str, Any]:
+        """``messages`` one after another in a new room of the kit that ``prepare`` made."""
+        meter, stage = Meter(), kept[0]
+        name = f"room-{next(numbers)}"
+        await stage.open_room(name)
+        with meter.running():
+            await stage.send(name, messages)
+        stage.check_received(messages)
+        return meter.report(messages)
+
+    return {
+        "fresh": fresh,
+        "concurrent": concurrent,
+        "prepare": prepare,
+        "standing": standing,
+        "new_room": new_room,
+    }
 
 
 def _sender(stage: Stage, room_id: str, messages: int) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -3,8 +3,8 @@
 A message runs through hooks and channel calls, each with a limit of its own, and through a commit that must not be
 cancelled. A scope for each of these would cost more than all the rest of the way (``fail_after`` is 6 us on asyncio and
 11 us on trio). So the whole passage is one coroutine in one scope, stepped by :func:`bounded`: as long as nothing
-suspends, no deadline is set and no clock is read. At a suspension the scope gets the deadline (or the shield) of whatever
-runs at that moment.
+suspends, no deadline is set and no clock is read. At a suspension the scope gets the deadline (or the shield) of
+whatever runs at that moment.
 
 A hook that is late ends that scope: the cancellation is thrown into the hook, :meth:`Bounds.failure` closes the scope
 around it as a ``with`` block would have done, and the message goes on in a new one. The scope is entered before foreign
@@ -39,9 +39,9 @@ class Bounds:
         outer: The bounds of the hook that this passage runs in; its limit is never exceeded.
 
     Attributes:
-        limit: (seconds, share) for what runs now: so many seconds, but no more than one ``share``-th of what is left of the
-            passage. None while nothing but the passage itself is bounded. Assigned, because two calls per hook would cost
-            as much as the hook.
+        limit: (seconds, share) for what runs now: so many seconds, but no more than one ``share``-th of what is left of
+            the passage. None while nothing but the passage itself is bounded. Assigned, because two calls per hook
+            would cost as much as the hook.
         shield: Whether what runs now must not be cancelled.
         suspensions: How often the passage has suspended.
     """

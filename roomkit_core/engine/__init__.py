@@ -1,1 +1,1 @@
-"""The engine: how a message goes through a room. Private; its five sublayers are pure < state < flow < steps < verbs."""
+"""How a message goes through a room. Private. Five sublayers are pure < state < flow < steps < verbs."""

@@ -1,7 +1,8 @@
 """A run of hooks that decide about one event, one after the other, each with its own time and its own savepoint.
 
 A hook may let the event pass, change it or block it; what it does to its room joins the unit of work. What a hook did
-before it raised, hung or answered nonsense is taken back. Whether the event then passes is the hook's ``on_error`` (T22).
+before it raised, hung or answered nonsense is taken back. Whether the event then passes is the hook's ``on_error``
+(T22).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Who is running: a chain of nodes in one context variable, one node for each foreign call.
 
-Hooks, observers, handlers, asks and channel calls run inside a node. What the code in it may do and what it inherits are
-walks up ``parent``: the room whose unit of work it may join, the mark that makes every verb wait for ``committed`` only,
-chain depth, loop budget, and the hooks that the chain has gone through. A node dies when its call returns; a task that
-outlives the call finds a dead node and is a stranger, but keeps depth, budget and hooks.
+Hooks, observers, handlers, asks and channel calls run inside a node. What the code in it may do and what it inherits
+are walks up ``parent``: the room whose unit of work it may join, the mark that makes every verb wait for ``committed``
+only, chain depth, loop budget, and the hooks that the chain has gone through. A node dies when its call returns; a task
+that outlives the call finds a dead node and is a stranger, but keeps depth, budget and hooks.
 """
 
 from __future__ import annotations

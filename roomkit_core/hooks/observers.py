@@ -1,8 +1,8 @@
 """Observers: hooks and handlers that run beside the way of a message, bounded, and hold up nobody.
 
 One queue and few tasks. A task takes the next observer as soon as the one before has ended; when an observer suspends,
-the *queue* passes to another task, up to a limit, so that one that hangs delays nobody else's. A started observer stays in
-its task. What does not fit into the queue is dropped, counted and reported: observers are at most once.
+the *queue* passes to another task, up to a limit, so that one that hangs delays nobody else's. A started observer stays
+in its task. What does not fit into the queue is dropped, counted and reported: observers are at most once.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ class HookRegistration:
         on_error: Whether a deciding hook that raises, hangs or answers nonsense lets the event pass.
 
     Raises:
-        HookError: ``fn`` cannot be called, ``timeout`` is not positive, or ``on_error`` is unknown or without meaning at this
-            moment.
+        HookError: ``fn`` cannot be called, ``timeout`` is not positive, or ``on_error`` is unknown or without meaning
+            at this moment.
     """
 
     __slots__ = (
@@ -80,7 +80,7 @@ class HookRegistration:
         timeout: float = 30.0,
         channel_types: Collection[ChannelType | str] | None = None,
         channel_ids: Collection[str] | None = None,
-        directions: Collection[ChannelDirection] | None = None,
+        directions: Collection[ChannelDirection | str] | None = None,
         on_error: OnError = "allow",
     ) -> None:
         self.trigger = HookTrigger(trigger)
@@ -91,7 +91,7 @@ class HookRegistration:
         self.timeout = timeout
         self.channel_types = None if channel_types is None else frozenset(channel_types)
         self.channel_ids = None if channel_ids is None else frozenset(channel_ids)
-        self.directions = None if directions is None else frozenset(directions)
+        self.directions = None if directions is None else frozenset(ChannelDirection(d) for d in directions)
         self.on_error = on_error
         self.decides = self.execution is HookExecution.SYNC and self.trigger in DECIDING
         self.is_filtered = not (channel_types is None and channel_ids is None and directions is None)

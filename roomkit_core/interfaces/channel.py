@@ -1,12 +1,13 @@
 """A channel: where messages come in and go out. What a channel author implements.
 
-The least that is needed is a ``channel_type`` and :meth:`Channel.send` (a transport), :meth:`Channel.on_event` (something
-that answers), or ``live = True`` with :meth:`Channel.on_hint` (connected clients). Everything else has a default.
+The least that is needed is a ``channel_type`` and :meth:`Channel.send` (a transport), :meth:`Channel.on_event`
+(something that answers), or ``live = True`` with :meth:`Channel.on_hint` (connected clients). Everything else has a
+default.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from roomkit_core.errors import DeliveryFailedError, UnsupportedError
 from roomkit_core.models.base import EMPTY, build, evolve
@@ -52,10 +53,11 @@ class Channel:
         ask_timeout: Seconds that one :meth:`on_event` may take, its response stream included.
         live: Nothing is owed to this channel; its clients have cursors and read what they missed.
         max_in_flight: How many sends run at once, all rooms together.
-        recent_events_window: How many recent messages this channel wants to see in a context; 50 at least, 2000 at most.
+        recent_events_window: How many recent messages this channel wants to see in a context; 50 at least, 2000 at
+            most.
     """
 
-    channel_type: ClassVar[ChannelType] | ChannelType = ChannelType.SYSTEM
+    channel_type: ChannelType = ChannelType.SYSTEM
     category: ChannelCategory = ChannelCategory.TRANSPORT
     direction: ChannelDirection = ChannelDirection.BIDIRECTIONAL
     guarantee: Guarantee = "at_least_once"
@@ -119,7 +121,7 @@ class Channel:
         return message.thread_id or message.sender_id
 
     def reply_route(self, message: InboundMessage) -> Route:
-        """Where an answer to this message goes; it becomes the binding's route when the message makes or joins a room."""
+        """Where an answer to this message goes; the binding's route once the message makes or joins a room."""
         return Route(address=message.sender_id, thread=message.thread_id, participant_id=message.sender_id)
 
     async def handle_inbound(self, message: InboundMessage, context: RoomContext) -> RoomEvent:
@@ -156,9 +158,9 @@ class Channel:
     async def send(self, delivery: Delivery) -> Receipt:
         """Bring one delivery to the provider. Sends of one lane never overlap; those of different lanes do.
 
-        The default calls :meth:`deliver`. Whatever happens becomes a recorded outcome: :class:`DeliveryFailedError` is a
-        certain refusal, and so is a receipt that says FAILED; a timeout, a cancellation and any other exception leave the
-        outcome *unknown*, because the request may have been written. Return FAILED where you are certain.
+        The default calls :meth:`deliver`. Whatever happens becomes a recorded outcome: :class:`DeliveryFailedError` is
+        a certain refusal, and so is a receipt that says FAILED; a timeout, a cancellation and any other exception leave
+        the outcome *unknown*, because the request may have been written. Return FAILED where you are certain.
         """
         output = await self.deliver(delivery.event, delivery.binding, delivery.context)
         result = output.provider_result
@@ -178,13 +180,14 @@ class Channel:
         )
 
     async def reconcile(self, delivery: Delivery) -> Receipt | None:
-        """Ask the provider what became of an earlier call; None if it does not know. For ``guarantee="reconcilable"``."""
+        """What became of an earlier call, or None if the provider cannot tell; for ``reconcilable`` channels."""
         return None
 
     async def on_event(self, event: RoomEvent, binding: ChannelBinding, context: RoomContext) -> ChannelOutput:
         """Answer an event. Asked of INTELLIGENCE bindings, and of every channel that overrides this method.
 
-        Runs outside the room lock, one event of a room at a time. All that is returned is committed together, or nothing.
+        Runs outside the room lock, one event of a room at a time. All that is returned is committed together, or
+        nothing.
         """
         return ChannelOutput.empty()
 
@@ -201,7 +204,7 @@ class Channel:
         return 0
 
     async def drain(self) -> None:
-        """Send what :meth:`on_hint` queued. Any number of tasks may call it at once; one client has one sender at a time."""
+        """Send what :meth:`on_hint` queued. Many tasks may call it at once; one client has one sender at a time."""
 
 
 def event_from_message(

@@ -58,8 +58,8 @@ class FrozenDict(dict[str, Any]):
     """A dict that refuses to change; equal to, and serialised like, any dict of the same items."""
 
     __slots__ = ()
-    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _read_only  # type: ignore[assignment]
-    __ior__ = _read_only  # type: ignore[assignment]
+    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _read_only
+    __ior__ = _read_only
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self))
@@ -78,8 +78,8 @@ class FrozenList(list[Any]):
     """A list that refuses to change; equal to, and serialised like, any list of the same items."""
 
     __slots__ = ()
-    __setitem__ = __delitem__ = append = clear = extend = insert = pop = _read_only  # type: ignore[assignment]
-    remove = reverse = sort = __iadd__ = __imul__ = _read_only  # type: ignore[assignment]
+    __setitem__ = __delitem__ = append = clear = extend = insert = pop = _read_only
+    remove = reverse = sort = __iadd__ = __imul__ = _read_only
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(len(self))

@@ -68,7 +68,7 @@ class ChannelCapabilities(Base):
 
 
 class Route(Base):
-    """Where one participant is reached on a channel: an address, and a thread or account where the provider has them."""
+    """Where one participant is reached on a channel: an address, and thread or account where there are such."""
 
     address: str
     thread: str | None = None

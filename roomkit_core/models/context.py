@@ -53,7 +53,7 @@ class RoomContext:
 
     @property
     def room_id(self) -> str:
-        """The room's id; cheaper than ``room.id``, because the room's counters need not be brought up to date for it."""
+        """The room's id; cheaper than ``room.id``, because the counters need not be brought up to date."""
         return self._state.base.id
 
     @property
@@ -73,7 +73,7 @@ class RoomContext:
 
     @property
     def recent_events(self) -> list[RoomEvent]:
-        """The newest messages, ascending; at least 50 if there are as many, more if an attached channel asks for more."""
+        """The newest messages, ascending; at least 50 if there are as many, more if a channel asks for more."""
         if self._recent is None:
             self._recent = tuple(_newest_messages(self._state))
         return list(self._recent)

@@ -82,9 +82,9 @@ class Delivery:
 class Receipt:
     """A channel's answer to a delivery.
 
-    ``state`` is SENT, PARTIAL, SUPPRESSED, FAILED or UNKNOWN. FAILED with a retryable error means "not now": the row stays
-    pending. ``retry_after`` is in seconds. ``provider_ids`` are the provider's names of what was sent, for matching later
-    status reports.
+    ``state`` is SENT, PARTIAL, SUPPRESSED, FAILED or UNKNOWN. FAILED with a retryable error means "not now": the row
+    stays pending. ``retry_after`` is in seconds. ``provider_ids`` are the provider's names of what was sent, for
+    matching later status reports.
     """
 
     state: DeliveryState

@@ -54,9 +54,10 @@ class Routing(Base):
 class RoomEvent(Base):
     """One entry of a timeline.
 
-    ``index`` counts from 0 without gaps per room and is never used again. ``visibility`` is who may see the event (``all``,
-    ``none``, ``transport``, ``intelligence``, ``internal``, or channel ids joined by commas), ``response_visibility`` the
-    same for the answers of intelligence channels. ``routing`` is None for an event that began its chain.
+    ``index`` counts from 0 without gaps per room and is never used again. ``visibility`` is who may see the event
+    (``all``, ``none``, ``transport``, ``intelligence``, ``internal``, or channel ids joined by commas),
+    ``response_visibility`` the same for the answers of intelligence channels. ``routing`` is None for an event that
+    began its chain.
     """
 
     id: str = Field(default_factory=new_id)

@@ -16,7 +16,7 @@ from roomkit_core.models.time import Time, utc_now
 
 
 class InjectedEvent(Base):
-    """An event that a hook adds; it joins the timeline with the message and goes to ``target_channel_ids`` or nobody."""
+    """An event that a hook adds; it is committed with the message and goes to ``target_channel_ids`` or nobody."""
 
     event: RoomEvent
     target_channel_ids: Strings | None = None

@@ -16,8 +16,9 @@ from roomkit_core.models.kinds import EventType
 class InboundMessage(Base):
     """A message that a channel received.
 
-    ``idempotency_key`` (else ``provider_message_id``) makes a repeat from the same sender one event. ``session`` is a live
-    connection that came with the message; it is never stored. Nothing in ``metadata`` routes or hides anything (T5).
+    ``idempotency_key`` (else ``provider_message_id``) makes a repeat from the same sender one event. ``session`` is a
+    live connection that came with the message; it is never stored. Nothing in ``metadata`` routes or hides anything
+    (T5).
     """
 
     channel_id: str
@@ -45,8 +46,8 @@ class InboundMessage(Base):
 class InboundResult(Base):
     """What became of a message.
 
-    ``event`` is the stored event; None if nothing was stored. ``blocked`` with its ``reason`` says that it was not passed
-    on. ``delivery_results`` has an entry for each target, keyed by channel id.
+    ``event`` is the stored event; None if nothing was stored. ``blocked`` with its ``reason`` says that it was not
+    passed on. ``delivery_results`` has an entry for each target, keyed by channel id.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

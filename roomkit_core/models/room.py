@@ -50,7 +50,7 @@ class Cursor(NamedTuple):
     """How far a client has read: everything up to ``index`` of that ``epoch``; -1 is before the first event."""
 
     epoch: str
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs on a cursor
 
 
 class Page(NamedTuple):

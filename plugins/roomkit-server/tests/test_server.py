@@ -93,6 +93,14 @@ async def test_without_authentication_it_listens_on_loopback_only(host: str) -> 
     assert "authenticate=" in refused.value.hint
 
 
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 99_999), ("127.0.0.1", -1), ("no.such.host.invalid", 0)])
+async def test_an_address_that_cannot_be_is_an_error_with_a_hint(host: str, port: int) -> None:
+    with pytest.raises(ServerError) as refused:
+        await serve(create_app(Life()), host, port)
+    assert refused.value.code == "server.cannot_listen"
+    assert refused.value.hint
+
+
 async def test_with_authentication_it_listens_where_it_is_told() -> None:
     class Authenticated:
         authenticated = True

@@ -181,12 +181,7 @@ async def test_a_room_made_anew_under_a_client_is_told_to_it(kit: RoomKit, call:
     welcome = await ann.join("ann")
     await says(kit, "old")
     await ann.next("event")
-    channel = web(kit)
     await kit.delete_room("room")
-    assert channel.connection_count in (0, 1)
-    if channel.connection_count == 0:  # the engine announced the detachment, and the client was let go
-        assert (await ann.next("error"))["code"] == "channel.not_attached"
-        return
     await kit.create_room("room")
     await kit.attach_channel("room", "web")
     await kit.attach_channel("room", "desk")

@@ -27,7 +27,6 @@ class Reader:
         self._chance = chance
         self.cursor: dict[str, Any] | None = None
         self.seen: list[int] = []
-        self.repeated = 0
 
     async def read(self, until: Callable[[], int | None]) -> None:
         while until() is None or not self.seen or self.seen[-1] < (until() or 0):
@@ -44,7 +43,6 @@ class Reader:
             self.cursor = cursor
         if message["type"] == "event":
             if cursor["index"] <= self.cursor["index"]:
-                self.repeated += 1
                 return
             self.seen.append(cursor["index"])
         self.cursor = max(self.cursor, cursor, key=lambda each: each["index"])

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomkit_core.errors import ConflictError
-from roomkit_core.models.content import CustomContent, RichContent
+from roomkit_core.models.content import RichContent
 from roomkit_core.models.event import EventSource, RoomEvent
 from roomkit_core.models.kinds import ChannelType
 from roomkit_core.models.room import Cursor
@@ -71,8 +71,8 @@ def test_content_goes_out_as_it_came_in(committed: Committed) -> None:
 
 
 def test_what_is_no_number_does_not_break_the_json(committed: Committed) -> None:
-    event, cursor = committed(0, content=CustomContent(type="chart", data={"y": [1.5, math.nan]}))
-    assert said(protocol.event_message(event, cursor))["event"]["content"]["data"] == {"y": [1.5, None]}
+    event, cursor = committed(0, content=RichContent(body="x", buttons=[{"y": [1.5, math.nan]}]))
+    assert said(protocol.event_message(event, cursor))["event"]["content"]["buttons"] == [{"y": [1.5, None]}]
 
 
 def test_keys_of_other_channels_are_not_shown(committed: Committed) -> None:

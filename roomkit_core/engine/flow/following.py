@@ -1,7 +1,7 @@
 """What a caller waits for: counts of what is under way, without owning any of it.
 
-Rows and asks run in tasks of the kit. A caller that waits holds a :class:`Following`, which those tasks count down; when the
-caller is cancelled, the work goes on and nobody listens.
+Rows and asks run in tasks of the kit. A caller that waits holds a :class:`Following`, which those tasks count down;
+when the caller is cancelled, the work goes on and nobody listens.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from roomkit_core.hooks.node import Node, current
 
 log = logging.getLogger("roomkit.live")
 
+_RAISED = "drain of channel %r raised"
+
 Follow = Callable[[], Following | None]
 
 
@@ -35,7 +37,7 @@ def drain_inline(ports: Ports, targets: Sequence[Target], follow: Follow) -> Gen
             except StopIteration:
                 continue
             except Exception:
-                _log_failure(target)
+                log.exception(_RAISED, target.channel_id)
                 continue
             rest = targets[position + 1 :]
             if rest:
@@ -60,11 +62,7 @@ def _go_on(target: Target, steps: Generator[Any, Any, None], yielded: Any) -> Ge
     except StopIteration:
         return
     except Exception:
-        _log_failure(target)
-
-
-def _log_failure(target: Target) -> None:
-    log.exception("drain of channel %r raised", target.channel_id, extra={"channel_id": target.channel_id})
+        log.exception(_RAISED, target.channel_id)
 
 
 async def drain_in_task(ports: Ports, targets: Sequence[Target], following: Following | None) -> None:

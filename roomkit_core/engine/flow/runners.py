@@ -1,8 +1,8 @@
 """Runners: tasks of the kit that work on claimed rows, per channel and never more than it takes at once.
 
-A runner works on the row it was started with, then takes the next due head of its channel, until there is none. So there
-is a runner whenever a channel has due rows: a row is claimed at its birth while a runner is free, and otherwise the
-runners that are busy find it.
+A runner works on the row it was started with, then takes the next due head of its channel, until there is none. So
+there is a runner whenever a channel has due rows: a row is claimed at its birth while a runner is free, and otherwise
+the runners that are busy find it.
 """
 
 from __future__ import annotations

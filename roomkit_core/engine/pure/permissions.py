@@ -62,7 +62,7 @@ def sees(event: RoomEvent, binding: ChannelBinding) -> bool:
 
 
 def is_asked(event: RoomEvent, binding: ChannelBinding) -> bool:
-    """Whether an intelligence channel is to be asked about an event: not its own, not internal, addressed or for all."""
+    """Whether an intelligence channel is asked about an event: not its own, not internal, addressed or for all."""
     if binding.channel_id == event.source.channel_id:
         return False
     routing = event.routing

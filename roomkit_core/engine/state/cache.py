@@ -1,7 +1,7 @@
 """The room cache: the rooms used last, within a budget of bytes.
 
-It holds what is durable and nothing else. Only a hint: a commit that was planned on an old state is refused by the store,
-and the room is read again.
+It holds what is durable and nothing else. Only a hint: a commit that was planned on an old state is refused by the
+store, and the room is read again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which unit waits for which room: a cycle between two chains is broken before anybody waits in it.
 
-A hook that sends to another room holds its own room's lock meanwhile. Two such hooks in two rooms that send to each other
-would wait for each other until their time is over. Whoever would close the circle is told to give up its unit, release its
-lock and run again.
+A hook that sends to another room holds its own room's lock meanwhile. Two such hooks in two rooms that send to each
+other would wait for each other until their time is over. Whoever would close the circle is told to give up its unit,
+release its lock and run again.
 """
 
 from __future__ import annotations

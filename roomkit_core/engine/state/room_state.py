@@ -1,8 +1,8 @@
 """A room as the cache holds it: what is durable, at one version, with the end of its timeline.
 
 A state never changes; a commit makes the next one from it. What a plain message moves, the counters, is kept beside the
-room model, which is brought up to date when somebody looks at it. Timelines' ends are append-only lists of packed events
-that successive states share, each with its own end.
+room model, which is brought up to date when somebody looks at it. Timelines' ends are append-only lists of packed
+events that successive states share, each with its own end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,18 @@ class RoomState:
         tail: Packed events, ascending; only the first ``end`` of them belong to this state.
     """
 
-    __slots__ = ("_base", "_readers", "_room", "bindings", "end", "next_index", "participants", "tail", "version", "window")
+    __slots__ = (
+        "_base",
+        "_readers",
+        "_room",
+        "bindings",
+        "end",
+        "next_index",
+        "participants",
+        "tail",
+        "version",
+        "window",
+    )
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """The unit of work: what one tenure of a room's lock wants to write, all of it or nothing.
 
-A unit works on one state of its room. Its effects are in an immutable :class:`Draft`, made at the first effect, so that a
-savepoint is reading ``unit.draft`` and taking back is assigning it. What deciding hooks do to their room joins the unit
-through a :class:`Joined` view, which refuses to write once the hook has ended.
+A unit works on one state of its room. Its effects are in an immutable :class:`Draft`, made at the first effect, so that
+a savepoint is reading ``unit.draft`` and taking back is assigning it. What deciding hooks do to their room joins the
+unit through a :class:`Joined` view, which refuses to write once the hook has ended.
 """
 
 from __future__ import annotations
@@ -292,7 +292,7 @@ class Joined(Unit):
         return self._unit.root if isinstance(self._unit, Joined) else self._unit
 
     @property
-    def draft(self) -> Draft:  # type: ignore[override]  # a property in the place of the attribute, on purpose
+    def draft(self) -> Draft:
         """The draft of the unit."""
         return self._unit.draft
 

@@ -1,7 +1,7 @@
 """Steps 14 to 16: what happens when a commit is durable. Nothing here can undo it, and nothing here waits.
 
-Claimed rows go to runners, live targets get their hints, observers and handlers are queued. What the caller then waits for
-is counted in a :class:`Following`; a caller that is cancelled leaves everything to tasks of the kit.
+Claimed rows go to runners, live targets get their hints, observers and handlers are queued. What the caller then waits
+for is counted in a :class:`Following`; a caller that is cancelled leaves everything to tasks of the kit.
 """
 
 from __future__ import annotations

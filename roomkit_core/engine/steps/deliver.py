@@ -1,7 +1,7 @@
 """Working on a delivery row: one call to the channel, whatever happens becomes a recorded outcome.
 
-The claim was durable before this starts and the outcome is recorded after it, so a crash in between leaves a row that says
-"in flight": recovery knows that the person may have it.
+The claim was durable before this starts and the outcome is recorded after it, so a crash in between leaves a row that
+says "in flight": recovery knows that the person may have it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Deliver:
         token = current.set(node)
         try:
             with anyio.CancelScope(deadline=deadline) as scope:
-                receipt = await channel.send(_delivery(row, event, binding, deadline, state.context()))
+                receipt: object = await channel.send(_delivery(row, event, binding, deadline, state.context()))
             if scope.cancelled_caught:
                 return Receipt.unknown("delivery.timeout", f"no answer within {channel.send_timeout:g} s")
         except (DeliveryFailedError, UnsupportedError) as error:

@@ -81,9 +81,12 @@ class Inbound(Passage):
         if self.key is not None and await self.is_known():
             return
         while True:
-            self.is_routed() or await self.route()  # 2
-            self.has_context() or await self.read_context()  # 3
-            self.is_translated() or await self.handle_inbound()  # 4
+            if not self.is_routed():  # 2
+                await self.route()
+            if not self.has_context():  # 3
+                await self.read_context()
+            if not self.is_translated():  # 4
+                await self.handle_inbound()
             # 5: the identity step has its place here.
             self.suspensions = self.bounds.suspensions
             assert self.room_id is not None

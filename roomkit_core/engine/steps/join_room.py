@@ -10,7 +10,7 @@ from roomkit_core.errors import ConflictError
 from roomkit_core.models.base import EMPTY, FrozenDict, evolve
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Conversation
 from roomkit_core.models.channel import ChannelBinding
-from roomkit_core.models.ids import new_id
+from roomkit_core.models.ids import check_id, new_id
 from roomkit_core.models.message import InboundMessage
 from roomkit_core.models.room import Room, RoomTimers
 
@@ -24,7 +24,10 @@ async def make_room(
     """A new room with its first binding and conversation key, in one commit; or the room of whoever was faster (T2)."""
     now = ports.clock.now()
     room = Room(
-        created_at=now, updated_at=now, timers=RoomTimers(last_activity_at=now), **({"id": room_id} if room_id else {})
+        id=new_id() if room_id is None else check_id(room_id, "room id"),
+        created_at=now,
+        updated_at=now,
+        timers=RoomTimers(last_activity_at=now),
     )
     binding = source_binding(target, message, room.id, conversation)
     changes = ChangeSet(

@@ -49,7 +49,7 @@ class Passage:
             self._stand_inside()
 
     def _stand_inside(self) -> None:
-        """Take over from the call that this one runs in: its limit of time, and who waits for all that follows from it."""
+        """Take over from the call that this one runs in: its limit of time, and who waits for what follows."""
         node = innermost(self.ports.kit)
         if node is None or not node.alive:
             return

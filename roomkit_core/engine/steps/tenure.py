@@ -1,8 +1,8 @@
 """Steps 6, 12 and 13: a tenure of the room lock, from taking it to the answer of the store.
 
 One tenure is one unit of work. It is thrown away and run again when the store refuses it because somebody else wrote to
-the room, and when waiting for another room would have closed a circle. What a tenure wants to write is a function over its
-unit; every verb that writes to a room goes through here.
+the room, and when waiting for another room would have closed a circle. What a tenure wants to write is a function over
+its unit; every verb that writes to a room goes through here.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ class _Tries:
         return True
 
     async def _durable(self, unit: Unit, batch: Batch, ticket: Ticket, hand_over: HandOver) -> Answer:
-        """Wait for the store. On asyncio a cancellation gets through the shield: then a task of the kit waits instead."""
+        """Wait for the store. On asyncio a cancellation gets through the shield; then a task of the kit waits."""
         try:
             return await _answer(self.ports, batch, ticket)
         except Exception:

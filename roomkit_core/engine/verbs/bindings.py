@@ -1,6 +1,7 @@
 """Verbs that change who takes part in a room: attach, detach, mute, access, visibility, metadata.
 
-Each leaves a bookkeeping event in the timeline that says what happened. Inside a hook of the room it joins the hook's unit.
+Each leaves a bookkeeping event in the timeline that says what happened. Inside a hook of the room it joins the hook's
+unit.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from roomkit_core.models.base import FrozenDict, FrozenList, evolve
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.channel import ChannelBinding, Route
 from roomkit_core.models.enums import Access, ChannelCategory
-from roomkit_core.models.kinds import EventType, HookTrigger
+from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
 from roomkit_core.models.work import WorkKind, WorkState
 
 
@@ -196,7 +197,7 @@ class Bindings:
     async def update_metadata(self, room_id: str, channel_id: str, metadata: dict[str, Any]) -> ChannelBinding:
         """Merge metadata into the binding."""
         checked = ChannelBinding(
-            channel_id=channel_id, room_id=room_id, channel_type="system", metadata=metadata
+            channel_id=channel_id, room_id=room_id, channel_type=ChannelType.SYSTEM, metadata=metadata
         ).metadata
         return await self._update(
             room_id,

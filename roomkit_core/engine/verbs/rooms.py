@@ -183,7 +183,8 @@ class Rooms:
     async def read(self, room_id: str, *, viewer: str, after: Cursor | None = None, limit: int = 100) -> Page:
         """What a channel may see of the timeline after a cursor, by the predicate of the planner.
 
-        The gap read of live clients: subscribe first, then read until ``more`` is False. The cursor moves over events that
+        The gap read of live clients: subscribe first, then read until ``more`` is False. The cursor moves over events
+            that
         the viewer may not see.
 
         Args:
@@ -193,7 +194,8 @@ class Rooms:
             limit: How many indexes to look at, at least 1.
 
         Returns:
-            The page. ``reset`` is True if ``after`` belongs to another incarnation of the room; reading began anew then.
+            The page. ``reset`` is True if ``after`` belongs to another incarnation of the room; reading began anew
+            then.
 
         Raises:
             RoomNotFoundError: There is no such room.

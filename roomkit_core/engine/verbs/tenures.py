@@ -68,7 +68,7 @@ def announce(
     binding: ChannelBinding | None = None,
     trigger: HookTrigger | None = None,
 ) -> None:
-    """Tell handlers and hooks once the unit is committed. Filters of hooks look at the channel that it is about (T25)."""
+    """Tell handlers and hooks once the unit is committed. Filters look at the channel that it is about (T25)."""
     source = None
     if binding is not None:
         source = EventSource(

@@ -162,6 +162,10 @@ def _resolve(host: str, port: int) -> list[Any]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise ServerError(
+            f"{port} is no port", code="server.cannot_listen", hint="Ports go from 1 to 65535, for instance PORT=8080."
+        )
     family, kind, _, _, address = _resolve(host, port)[0]
     listener = socket.socket(family, kind)
     try:
