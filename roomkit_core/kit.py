@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -582,6 +582,17 @@ class RoomKit:
         self._engine.ports.handlers.emit(
             event_type, room_id=room_id, channel_id=channel_id, event_id=event_id, data=data
         )
+
+    def spawn(self, job: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Run a job in a task of the kit: for channels and plugins that have to do something beside their calls.
+
+        The task starts in an empty context. :meth:`idle` and :meth:`close` wait for it; ``close`` cancels it when its
+        time is over. An exception that gets out of the job is logged.
+
+        Raises:
+            KitStateError: The kit is closed.
+        """
+        self._engine.ports.background.spawn(job, *args)
 
     # ------------------------------------------------------------------------------------------------ its parts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class KitProtocol(Protocol):
         idempotency_key: str | None = None,
     ) -> RoomEvent:
         """Say something through an attached channel; see :meth:`RoomKit.send_event`."""
+        ...
+
+    def spawn(self, job: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Run a job in a task of the kit; see :meth:`RoomKit.spawn`."""
         ...
 
     def emit(

@@ -8,7 +8,7 @@ coroutine is never moved to another task, because its cancel scopes would not cl
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import coroutine
 from typing import Any
 
@@ -31,9 +31,9 @@ def drain_inline(ports: Ports, targets: Sequence[Target], follow: Follow) -> Gen
     token = current.set(node)
     try:
         for position, target in enumerate(targets):
-            steps = target.channel.drain().__await__()
+            steps = target.channel.drain()
             try:
-                yielded = next(steps)
+                yielded = steps.send(None)
             except StopIteration:
                 continue
             except Exception:
@@ -49,7 +49,7 @@ def drain_inline(ports: Ports, targets: Sequence[Target], follow: Follow) -> Gen
         current.reset(token)
 
 
-def _go_on(target: Target, steps: Generator[Any, Any, None], yielded: Any) -> Generator[Any, Any, None]:
+def _go_on(target: Target, steps: Coroutine[Any, Any, None], yielded: Any) -> Generator[Any, Any, None]:
     """What ``await`` would do with a drain that has suspended already."""
     try:
         while True:
@@ -58,7 +58,7 @@ def _go_on(target: Target, steps: Generator[Any, Any, None], yielded: Any) -> Ge
             except BaseException as error:
                 yielded = steps.throw(error)
             else:
-                yielded = next(steps) if sent is None else steps.send(sent)
+                yielded = steps.send(sent)
     except StopIteration:
         return
     except Exception:

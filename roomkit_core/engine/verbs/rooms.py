@@ -141,6 +141,8 @@ class Rooms:
         if held:
             ports.graph.before_waiting(room_id, held)
         async with ports.locks.locked(room_id):
+            snapshot = await ports.store.load_room(room_id)
+            bound = () if snapshot is None else tuple(snapshot.bindings)
             bounds.shield = True
             deleted = await ports.store.delete_room(room_id)
             ports.cache.drop((room_id,))
@@ -148,6 +150,11 @@ class Rooms:
             bounds.shield = False
         if deleted:
             ports.handlers.emit("room_deleted", room_id=room_id)
+            for channel_id in bound:
+                target = ports.channels.get(channel_id)
+                if target is not None:
+                    call = target.channel.on_room_detached
+                    ports.observers.put(Observer(call, (room_id,), "on_room_detached", kind="channel"))
         return deleted
 
     # --- timelines ---

@@ -6,14 +6,12 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
-from roomkit_core.background import Background
 from roomkit_core.interfaces.channel import Channel
 from roomkit_core.models.channel import ChannelCapabilities
 from roomkit_core.models.kinds import ChannelMediaType, ChannelType
 from roomkit_websocket.clients import Client, Hint, Item, Notice
 from roomkit_websocket.directory import Directory
 from roomkit_websocket.sending import Sending
-from roomkit_websocket.stepping import on_asyncio
 
 if TYPE_CHECKING:
     from roomkit_core.interfaces.kit import KitProtocol
@@ -57,7 +55,6 @@ class WebSocketChannel(Channel):
         self.queue_size = queue_size
         self._directory = Directory()
         self._sending = Sending(send_timeout, self._too_slow, self._failed)
-        self._tasks = Background()
         self._dropped = 0
 
     # ------------------------------------------------------------------------------------------------ what it is
@@ -98,13 +95,10 @@ class WebSocketChannel(Channel):
         }
 
     async def start(self, kit: KitProtocol) -> None:
-        # A kit gives no tasks to its channels yet. On asyncio they can be had without it; on trio, where no server runs
-        # this channel, clients behind a slow one wait for the next drain.
-        self._sending.spawn = getattr(kit, "spawn", None) or (self._tasks.spawn if on_asyncio() else None)
+        self._sending.spawn = kit.spawn
 
     async def close(self) -> None:
         self._sending.spawn = None
-        await self._tasks.cancel()
         for client in list(self._directory.clients.values()):
             self._drop(client, "server.stopping")
 
@@ -196,8 +190,8 @@ class WebSocketChannel(Channel):
             self._too_slow(client)
         return told
 
-    def drain(self) -> Coroutine[Any, Any, None]:
-        return self._sending.drain()
+    async def drain(self) -> None:
+        await self._sending.drain()
 
     async def notify(self, client: Client, message: dict[str, Any]) -> None:
         """Send a message of the protocol to one client, behind what waits for it already."""
@@ -207,9 +201,9 @@ class WebSocketChannel(Channel):
         client.queue.append(Notice(message))
         await self._sending.flush(client)
 
-    def flush(self, client: Client) -> Coroutine[Any, Any, None]:
+    async def flush(self, client: Client) -> None:
         """Send what waits for one client, unless somebody is sending to it already."""
-        return self._sending.flush(client)
+        await self._sending.flush(client)
 
     # ------------------------------------------------------------------------------------------------ letting go
 

@@ -6,11 +6,17 @@ the clients behind it pass on to another task, so that a slow client delays nobo
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from types import coroutine
+from typing import Any
 
+from roomkit_core.errors import KitStateError
 from roomkit_websocket.clients import Client
 from roomkit_websocket.stepping import SendTimeout, step
+
+log = logging.getLogger("roomkit.websocket")
 
 Spawn = Callable[[Callable[[], Awaitable[None]]], object]
 """Runs a job in a task of the kit."""
@@ -40,17 +46,22 @@ class Sending:
         self._late = late
         self._failed = failed
 
-    async def drain(self) -> None:
-        """Send to everybody who is ready now. Who gets ready while this task waits has drains of their own."""
+    @coroutine
+    def drain(self) -> Generator[Any, Any, None]:
+        """Send to everybody who is ready now. Who gets ready while this task waits has drains of their own.
+
+        One frame for all clients, since this runs with every message.
+        """
         ready = self.ready
         for _ in range(len(ready)):
             if not ready:
                 return
             client = ready.popleft()
             client.listed = False
-            await self.flush(client)
+            yield from self.flush(client)
 
-    async def flush(self, client: Client) -> None:
+    @coroutine
+    def flush(self, client: Client) -> Generator[Any, Any, None]:
         """Send what waits for one client now, unless somebody is sending to it already."""
         if client.busy or client.held:
             return
@@ -62,7 +73,7 @@ class Sending:
                     return
                 item = queue[0]  # where it stays until it is sent: a sender may be cancelled
                 try:
-                    await step(client.send(item), self.timeout, self._pass_on)
+                    yield from step(client.send(item), self.timeout, self._pass_on)
                     client.failures = 0
                 except SendTimeout:
                     self._late(client)
@@ -82,5 +93,12 @@ class Sending:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        if self.ready and self.spawn is not None:
-            self.spawn(self.drain)
+        if not self.ready or self.spawn is None:
+            return
+        try:
+            self.spawn(self._drain_in_task)
+        except KitStateError:
+            log.debug("the kit is closed; %d clients read the rest when they come back", len(self.ready))
+
+    async def _drain_in_task(self) -> None:
+        await self.drain()
