@@ -43,10 +43,7 @@ class Stage:
         for channel in self._channels:
             self.kit.register_channel(channel)
         if hook:
-
-            @self.kit.hook(side.HookTrigger.BEFORE_BROADCAST)
-            async def allow(event: Any, context: Any) -> Any:
-                return side.HookResult.allow()
+            self.kit.hook(side.HookTrigger.BEFORE_BROADCAST)(self._allow)
 
     async def __aenter__(self) -> Stage:
         await self.kit.__aenter__()
@@ -76,6 +73,9 @@ class Stage:
         received, self.received = self.received, 0
         if received != count:
             raise RuntimeError(f"{count} messages were sent and {received} had been delivered when the calls returned")
+
+    async def _allow(self, _event: Any, _context: Any) -> Any:
+        return self._side.HookResult.allow()
 
     async def _count(self, _connection_id: str, _event: Any) -> None:
         self.received += 1

@@ -13,7 +13,7 @@ code runs, because scopes that the foreign code opens have to close inside it.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from math import inf
 from types import coroutine
 from typing import Any, TypeVar
@@ -43,6 +43,8 @@ class Bounds:
             the passage. None while nothing but the passage itself is bounded. Assigned, because two calls per hook
             would cost as much as the hook.
         shield: Whether what runs now must not be cancelled.
+        new_scope: Makes a scope. Where the loop is known it is the class of its scopes: the general constructor looks
+            for the loop each time and initialises twice.
         suspensions: How often the passage has suspended.
     """
 
@@ -50,6 +52,7 @@ class Bounds:
     shield = False
     suspensions = 0
     scope: CancelScope
+    new_scope: Callable[[], CancelScope] = CancelScope
     _deadline = 0.0  # none yet
     _limit: tuple[float, int] | None = None
     _limit_deadline = 0.0
@@ -102,7 +105,7 @@ class Bounds:
                 return bool(self.scope.__exit__(None, None, None))
             return bool(self.scope.__exit__(type(error), error, error.__traceback__))
         finally:
-            self.scope = CancelScope()
+            self.scope = self.new_scope()
             self.scope.__enter__()
 
     def _arm(self) -> None:
@@ -126,8 +129,8 @@ def bounded(bounds: Bounds, passage: Coroutine[Any, Any, T]) -> Generator[Any, A
     Raises:
         Expired: The passage ran out of time.
     """
-    bounds.scope = CancelScope()
-    bounds.scope.__enter__()
+    bounds.scope = scope = bounds.new_scope()
+    scope.__enter__()
     try:
         yielded = passage.send(None)
         while True:

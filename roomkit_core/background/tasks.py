@@ -36,6 +36,7 @@ class Background:
         self._quiet: list[anyio.Event] = []
         self._start_up: Callable[[], Awaitable[None]] | None = None
         self.is_started = True
+        self.new_scope: Callable[[], anyio.CancelScope] = anyio.CancelScope
         self.draining = False
         self.closed = False
 
@@ -86,6 +87,7 @@ class Background:
                 hint="Use 'async with kit:', or 'await nursery.start(kit.run)'.",
             )
         self._loop = loop
+        self.new_scope = type(anyio.CancelScope())
 
     async def open(self) -> TaskGroup | None:
         """Begin on this loop. On trio, opens the task group that :meth:`close_group` has to end in the same task."""
@@ -94,9 +96,11 @@ class Background:
             return None
         try:
             self._loop = asyncio.get_running_loop()
+            self.new_scope = type(anyio.CancelScope())
             return None
         except RuntimeError:
             self._loop = _trio_token()
+            self.new_scope = type(anyio.CancelScope())
         self._group = await anyio.create_task_group().__aenter__()
         return self._group
 

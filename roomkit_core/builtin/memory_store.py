@@ -83,12 +83,34 @@ class InMemoryStore(ConversationStore):
     def submit(self, changes: ChangeSet) -> Ticket:
         events = changes.events
         ticket = DoneTicket()
+        if changes.is_plain and (answer := self._append_plain(changes)) is not None:
+            ticket.answer = answer
+            return ticket
         if events[0].id in self._events if events else self._keys.has_commit(changes.commit_id):
             ticket.answer = self._repeat(changes)
         else:
             record = None if changes.room_id is None else self._records.get(changes.room_id)
             ticket.answer = self._refusal(changes, record) or self._write(changes, record)
         return ticket
+
+    def _append_plain(self, changes: ChangeSet) -> Committed | None:
+        """One new event and nothing else, for a room at the expected version; None where there is more to say."""
+        record = self._records.get(changes.room_id or "")
+        expected = changes.expected
+        (entry,) = changes.packed
+        event_id = entry[ID]
+        if record is None or (record.epoch, record.commit_id) != expected or event_id in self._events:
+            return None
+        index = len(record.timeline)
+        if entry[INDEX] != index:
+            return None
+        self._events[event_id] = entry
+        record.timeline.append(entry)
+        record.commit_id = commit_id = changes.commit_id
+        record.active = moment = entry[CREATED]
+        if moment > record.updated:
+            record.updated = moment
+        return _new(Committed, (_new(Version, (record.epoch, commit_id)), (index,), ()))
 
     def _repeat(self, changes: ChangeSet) -> Answer:
         """The first answer to a batch that was written before; its claims as far as the owner still holds them."""

@@ -89,8 +89,7 @@ async def decide(
         node = Node(kit, "hook", stage)
         node.bounds = bounds
         node.hooks = (*chain, hook) if chain else hook.chain
-        node.depth = event.chain_depth + 1
-        node.origin = event.correlation_id or event.id
+        node.cause = event
         bounds.limit = (hook.timeout, share)
         share -= 1
         suspensions = bounds.suspensions

@@ -18,6 +18,7 @@ import anyio
 if TYPE_CHECKING:
     from roomkit_core.background import Bounds
     from roomkit_core.hooks.registration import HookRegistration
+    from roomkit_core.models.event import RoomEvent
 
 Chain = tuple["HookRegistration", ...]
 
@@ -31,7 +32,7 @@ class Node:
         unit: The unit of work that the code may join; None outside of deciding hooks.
         alive: Whether the call is still running.
         kind: ``hook``, ``observer``, ``handler``, ``ask`` or ``channel``.
-        depth: Chain depth of what the code sends.
+        cause: The event that the call is about.
         budget: How many events its chain may still bring; None where nothing has limited it yet.
         hooks: The hooks on the chain, this one included.
         bounds: What bounds the call's time, if something does.
@@ -39,17 +40,17 @@ class Node:
         follow: Gives what counts for whoever waits for all that follows from the call.
         ordinals: How often the handler has said the same, for those keys.
         is_busy: Whether a child task of the call is joining the unit.
-        origin: Id of the event that began the chain.
     """
 
     # One is made for every foreign call. Defaults are class attributes, so that making one sets only what it has.
     alive = True
-    depth = 0
+    cause: RoomEvent | None = None
+    _depth = 0
     budget: int | None = None
     hooks: Chain = ()
     bounds: Bounds | None = None
     row_id: str | None = None
-    origin: str | None = None
+    _origin: str | None = None
     follow: Callable[[], Any] | None = None
     ordinals: dict[str, int] | None = None
     is_busy = False
@@ -60,6 +61,24 @@ class Node:
         self.kind = kind
         self.unit = unit
         self.parent = current.get()
+
+    @property
+    def depth(self) -> int:
+        """Chain depth of what the code sends."""
+        return self._depth if self.cause is None else self.cause.chain_depth + 1
+
+    @depth.setter
+    def depth(self, depth: int) -> None:
+        self._depth = depth
+
+    @property
+    def origin(self) -> str | None:
+        """Id of the event that began the chain."""
+        return self._origin if self.cause is None else self.cause.correlation_id or self.cause.id
+
+    @origin.setter
+    def origin(self, origin: str | None) -> None:
+        self._origin = origin
 
     def die(self) -> None:
         """The call has returned; nothing joins through this node any more, and its unit may be freed."""

@@ -76,6 +76,8 @@ class ChangeSet:
         lease: How long claims at birth hold, in seconds by the store's clock.
         epoch: With ABSENT, the epoch of the new room.
         room: The changed room; None if only its counters move. A creation brings it.
+        is_plain: There is nothing here but one event, packed, for a room that exists. A hint: a store may use it to ask
+            fewer questions.
         events: New events in order; the store gives them the next indexes (``event.index`` already says which).
         packed: The same events as :func:`roomkit_core.models.packing.pack_event` packs them.
         patches: Older events of the room in their new form.
@@ -100,6 +102,7 @@ class ChangeSet:
     lease: float = 60.0
     epoch: str | None = None
     room: Room | None = None
+    is_plain: bool = False
     events: tuple[RoomEvent, ...] = ()
     packed: tuple[tuple[Any, ...], ...] = ()
     patches: tuple[RoomEvent, ...] = ()

@@ -74,8 +74,23 @@ async def drain_in_task(ports: Ports, targets: Sequence[Target], following: Foll
             following.attempt_done()
 
 
-def spawn_drain(ports: Ports, targets: Sequence[Target], following: Following | None) -> None:
+async def drain_answer(ports: Ports, targets: Sequence[Target], following: Following) -> None:
+    """The same for what follows from a call: not its first tries, but waited for until all has settled."""
+    try:
+        await drain_inline(ports, targets, lambda: following)
+    finally:
+        following.done()
+
+
+def spawn_drain(
+    ports: Ports, targets: Sequence[Target], following: Following | None, *, is_answer: bool = False
+) -> None:
     """Let a task of the kit send what the hints queued."""
-    if following is not None:
+    if following is None:
+        ports.background.spawn(drain_in_task, ports, targets, None)
+    elif is_answer:
+        following.add()
+        ports.background.spawn(drain_answer, ports, targets, following)
+    else:
         following.add_attempt()
-    ports.background.spawn(drain_in_task, ports, targets, following)
+        ports.background.spawn(drain_in_task, ports, targets, following)

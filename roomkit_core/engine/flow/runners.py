@@ -15,7 +15,7 @@ from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
 from roomkit_core.models.event import RoomEvent
-from roomkit_core.models.work import WorkKind, WorkRow
+from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
 
 log = logging.getLogger("roomkit.flow")
 
@@ -40,6 +40,8 @@ class Work(NamedTuple):
 
 Handler = Callable[[Work], Awaitable[None]]
 
+HANDED_BACK = Outcome(WorkState.PENDING, untouched=True)
+
 
 class Runners:
     """The runners of one kit.
@@ -53,26 +55,54 @@ class Runners:
         self._ports = ports
         self._handlers = handlers
         self._started: set[tuple[str, int]] = set()
-        self._waiting: dict[str, Following] = {}
+        self._waiting: dict[str, tuple[Following, WorkRow]] = {}
 
     def start(self, work: Work) -> bool:
-        """Work on a row that was claimed at birth; False if this tenure of it was started before."""
-        row = work.row
+        """Work on a row that was claimed at birth; False if it is not worked on now, or this tenure began before."""
+        row, target = work.row, work.target
         if (row.id, row.token) in self._started:
             return False
         self._started.add((row.id, row.token))
-        work.target.running += 1
-        self._ports.background.spawn(self._run, work)
+        if target.free <= 0:  # while the commit took its time, another one took the runner
+            self._ports.background.spawn(self._hand_back, work)
+            return False
+        target.running += 1
+        self._ports.background.spawn(self._run, target, work)
         return True
 
-    def wait_for(self, row_id: str, following: Following) -> None:
+    def look(self, target: Target) -> None:
+        """The channel may have due rows that nobody was free to take when they were planned."""
+        if target.free > 0:
+            target.running += 1
+            self._ports.background.spawn(self._run, target, None)
+        else:
+            target.is_wanted = True
+
+    async def _hand_back(self, work: Work) -> None:
+        row = work.row
+        try:
+            await self._ports.store.settle(row.id, row.token, HANDED_BACK, due_in=0)
+        finally:
+            self._started.discard((row.id, row.token))
+        self.look(work.target)
+
+    def wait_for(self, row: WorkRow, following: Following) -> None:
         """Somebody waits for a row that is queued behind others."""
         following.add_queued()
-        self._waiting[row_id] = following
+        self._waiting[row.id] = following, row
 
-    async def _run(self, first: Work) -> None:
-        work: Work | None = first
+    def forget(self, room_id: str, channel_id: str | None = None, event_id: str | None = None) -> None:
+        """Queued rows were withdrawn: all of the room, of one channel in it, or about one event. Nobody waits for them."""
+        for row_id, (following, row) in list(self._waiting.items()):
+            if row.room_id == room_id and channel_id in (None, row.channel_id) and event_id in (None, row.event_id):
+                del self._waiting[row_id]
+                following.queued_done()
+
+    async def _run(self, target: Target, first: Work | None) -> None:
+        work = first
         try:
+            if work is None:
+                work = await self._next(target)
             while work is not None:
                 try:
                     await self._handlers[work.row.kind](work)
@@ -80,21 +110,24 @@ class Runners:
                     self._started.discard((work.row.id, work.row.token))
                     if work.done is not None:
                         work.done()
-                work = await self._next(first.target)
+                work = await self._next(target)
         finally:
-            first.target.running -= 1
+            target.running -= 1
 
     async def _next(self, target: Target) -> Work | None:
         """The oldest due head of the channel, if there is one and the channel is still the kit's."""
         ports = self._ports
-        if ports.background.closed or ports.channels.get(target.channel_id) is not target:
-            return None
-        claims = await ports.store.claim(
-            ports.owner, lease=ports.lease, limit=1, kinds=self._handlers, channels=(target.channel_id,)
-        )
-        if not claims:
-            return None
+        claims: list[WorkRow] = []
+        while not claims:
+            if ports.background.closed or ports.channels.get(target.channel_id) is not target:
+                return None
+            target.is_wanted = False
+            claims = await ports.store.claim(
+                ports.owner, lease=ports.lease, limit=1, kinds=self._handlers, channels=(target.channel_id,)
+            )
+            if not claims and not target.is_wanted:
+                return None
         row = claims[0]
         self._started.add((row.id, row.token))
-        following = self._waiting.pop(row.id, None)
+        following, _ = self._waiting.pop(row.id, (None, None))
         return Work(row, target, None, following, None if following is None else following.queued_done)

@@ -22,6 +22,7 @@ class Target:
         is_asked: Its class answers events, whatever it is bound as.
         on_hint: The channel's own.
         running: How many of its rows are worked on.
+        is_wanted: Whether a commit has asked for a runner while none was free.
         started: Whether :meth:`Channel.start` was called.
     """
 
@@ -32,6 +33,7 @@ class Target:
         "channel_id",
         "is_asked",
         "is_live",
+        "is_wanted",
         "on_hint",
         "running",
         "started",
@@ -45,6 +47,7 @@ class Target:
         self.translates_plainly = type(channel).handle_inbound is Channel.handle_inbound
         self.is_asked = type(channel).on_event is not Channel.on_event
         self.running = 0
+        self.is_wanted = False
         self.started = False
         self.on_hint = channel.on_hint
         self._live_results: dict[int, DeliveryResult] = {}

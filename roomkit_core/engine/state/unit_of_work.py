@@ -7,8 +7,8 @@ unit through a :class:`Joined` view, which refuses to write once the hook has en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from roomkit_core.engine.pure.plan import NOTHING, Plan
 from roomkit_core.engine.state.room_state import RoomState, readers
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from roomkit_core.models.participant import Participant
     from roomkit_core.models.room import Room
     from roomkit_core.models.task import Observation, Task
+
+
+class Follows(Protocol):
+    """What happens after a commit, as far as a unit knows it."""
+
+    def follow(self) -> Any:
+        """What counts for whoever waits for all that follows; None if nobody does."""
+        ...
 
 
 class Entry:
@@ -88,6 +96,11 @@ class Draft:
     announcements: tuple[Announcement, ...] = ()
 
     @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing but events here."""
+        return len(self.__dict__) <= ("taken" in self.__dict__) + ("entries" in self.__dict__)
+
+    @property
     def moves_version(self) -> bool:
         """Whether anything here is covered by the room's version; tasks and observations are not."""
         return self.taken > 0 or bool(
@@ -133,7 +146,7 @@ class Unit:
         known: What was decided before about the message's own key; then nothing of the unit is written.
         joined: Whether this is a view on the unit of a hook, which commits later.
         in_graph: Whether the lock graph knows the unit.
-        follow: Gives what counts for whoever waits for all that follows from the unit.
+        aftermath: Knows who waits for all that follows from the unit.
     """
 
     # As in Draft: what is rare is a class attribute until it is set.
@@ -147,7 +160,7 @@ class Unit:
     known: KeyResult | None = None
     joined = False
     in_graph = False
-    follow: Callable[[], Any] | None = None
+    aftermath: Follows | None = None
     _context: RoomContext | None = None
 
     def __init__(self, ports: Ports, room_id: str, state: RoomState, budget: int) -> None:
@@ -256,7 +269,7 @@ class Unit:
     def add(self, entry: Entry) -> None:
         """Put a decided event into the draft."""
         draft = self.draft
-        self.draft = draft.having(entries=(*draft.entries, entry) if draft.entries else (entry,))
+        self.draft = draft.having(entries=(*draft.entries, entry))
 
     def decide_key(self, key: Key, result: KeyResult) -> None:
         """Put what was decided about an idempotency key into the draft."""
@@ -284,7 +297,7 @@ class Joined(Unit):
         self._unit = unit
         self._node = node
         self.attempt = unit.attempt
-        self.follow = unit.follow
+        self.aftermath = unit.aftermath
 
     @property
     def root(self) -> Unit:

@@ -69,6 +69,8 @@ class Aftermath:
         for entry in batch.entries:
             if entry.plan.live:
                 self._hint(entry, epoch)
+        if batch.changes.withdrawals:
+            self._forget_withdrawn(unit)
         if batch.changes.work:
             self._start(batch, answer)
         if batch.unasked:
@@ -80,7 +82,7 @@ class Aftermath:
         for announcement in unit.draft.announcements:
             self._announce(unit, announcement)
         if self.live and not self._inline:
-            self._pass_on()
+            self._pass_on(self.following if self._is_answer else None)
 
     def _hint(self, entry: Entry, epoch: str) -> None:
         event = entry.event
@@ -109,10 +111,19 @@ class Aftermath:
             target = self._ports.channels.get(row.channel_id)
             if claimed is not None and target is not None:
                 self._run(Work(claimed, target, batch.events[row.id], self.following))
-            elif row.state is WorkState.FAILED:
+                continue
+            if row.state is WorkState.FAILED:
                 failed_at_birth(self._ports, row)
-            elif row.kind is WorkKind.ASK and self.following is not None:
-                self._runners.wait_for(row.id, self.following)
+                continue
+            if row.kind is WorkKind.ASK and self.following is not None:
+                self._runners.wait_for(row, self.following)
+            if row.state is WorkState.PENDING and target is not None:
+                self._runners.look(target)
+
+    def _forget_withdrawn(self, unit: Unit) -> None:
+        for withdrawal in unit.draft.withdrawals:
+            if withdrawal.kind in (None, WorkKind.ASK):
+                self._runners.forget(unit.room_id, withdrawal.channel_id, withdrawal.event_id)
 
     def _run(self, work: Work) -> None:
         following = self.following
@@ -254,12 +265,12 @@ class Aftermath:
     def abandon(self) -> None:
         """The caller is gone: leave to tasks of the kit what it would have drained."""
         self._inline = False
-        self._pass_on()
+        self._pass_on(None)
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, following: Following | None) -> None:
         live, self.live = self.live, ()
         if live:
-            spawn_drain(self._ports, live, None)
+            spawn_drain(self._ports, live, following, is_answer=True)
 
     # --- results ---
 

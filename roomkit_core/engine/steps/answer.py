@@ -104,7 +104,7 @@ class Answer:
         answers = [_complete(answer, event, work) for answer in output.response_events]
 
         async def write(unit: Unit) -> None:
-            unit.follow = aftermath.follow
+            unit.aftermath = aftermath
             lost = _lost_reason(unit, row.channel_id) if answers else None
             if lost is not None:
                 unit.discharges = (Discharge(row.id, row.token, Outcome(WorkState.SUPPRESSED, lost)),)

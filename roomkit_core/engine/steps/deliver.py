@@ -16,7 +16,7 @@ from roomkit_core.errors import DeliveryFailedError, StoreError, UnsupportedErro
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.models.channel import ChannelBinding, Route
 from roomkit_core.models.context import RoomContext
-from roomkit_core.models.delivery import Delivery, Receipt
+from roomkit_core.models.delivery import Delivery, DeliveryError, Receipt
 from roomkit_core.models.enums import DeliveryState
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.packing import unpack_content
@@ -64,10 +64,10 @@ class Deliver:
         event = work.event or await self._ports.store.get_event(row.event_id or "")
         state = await self._ports.cache.get(row.room_id or "")
         if event is None or state is None:
-            return Receipt(DeliveryState.SUPPRESSED)
+            return _suppressed("event.gone", "the event was deleted")
         binding = state.bindings.get(row.channel_id)
         if binding is None:
-            return Receipt(DeliveryState.SUPPRESSED)
+            return _suppressed("channel.detached", "the channel was detached")
         deadline = anyio.current_time() + channel.send_timeout
         node = Node(self._ports.kit, "channel")
         node.depth = event.chain_depth + 1
@@ -133,6 +133,10 @@ def _delivery(
         binding=binding,
         context=context,
     )
+
+
+def _suppressed(code: str, message: str) -> Receipt:
+    return Receipt(DeliveryState.SUPPRESSED, error=DeliveryError(code=code, message=message, retryable=False))
 
 
 def _outcome(receipt: Receipt) -> Outcome:

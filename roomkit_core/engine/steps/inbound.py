@@ -208,7 +208,7 @@ class Inbound(Passage):
 
     async def write(self, unit: Unit) -> None:
         """What the tenure writes."""
-        unit.follow = self.aftermath.follow
+        unit.aftermath = self.aftermath
         if self.key is not None and await self.is_decided(unit):
             return
         if self.message.channel_id not in unit.bindings:

@@ -44,7 +44,8 @@ class Passage:
         inside = current.get() is not None and is_inside(ports.kit)
         self.wait: Wait = "committed" if inside else wait
         self.aftermath = Aftermath(ports, runners, inline=self.wait != "committed")
-        self.bounds = Bounds(ports.process_timeout)
+        self.bounds = bounds = Bounds(ports.process_timeout)
+        bounds.new_scope = ports.background.new_scope
         if inside:
             self._stand_inside()
 
@@ -55,9 +56,10 @@ class Passage:
             return
         if node.bounds is not None:
             self.bounds = Bounds(self.ports.process_timeout, node.bounds)
-        follow = node.follow if node.unit is None else node.unit.follow
-        if follow is not None:
-            self.aftermath.answer_to(follow())
+        if node.unit is not None and node.unit.aftermath is not None:
+            self.aftermath.answer_to(node.unit.aftermath.follow())
+        elif node.follow is not None:
+            self.aftermath.answer_to(node.follow())
 
     async def run(self, steps: Coroutine[Any, Any, T]) -> T:
         """Run the steps until the commit within the bounds, then wait for what the caller wants to wait for.

@@ -67,7 +67,7 @@ class Send(Passage):
 
     async def write(self, unit: Unit) -> None:
         """Steps 7 to 11."""
-        unit.follow = self.aftermath.follow
+        unit.aftermath = self.aftermath
         event = self.event
         source = event.source
         binding = unit.bindings.get(source.channel_id)

@@ -44,6 +44,7 @@ async def write_event(
     ports = unit.ports
     saved = unit.draft
     index = unit.take_index()
+    own = unit.draft
     try:
         chain = chain_of_caller(ports)
         reason = blocked_by = None
@@ -71,7 +72,10 @@ async def write_event(
             changes.update(status=EventStatus.BLOCKED, blocked_by=blocked_by or reason)
             event = _changed(event, fresh, changes)
             entry = Entry(event, NOTHING, chain)
-        unit.add(entry)
+        if unit.draft is own:  # no hook did anything: the draft is this function's own, and nobody else holds it
+            own.entries = (*own.entries, entry)
+        else:
+            unit.add(entry)
         if key is not None:
             unit.decide_key(key, KeyResult(unit.room_id, event.id, reason is not None, reason))
     except BaseException:

@@ -27,7 +27,7 @@ from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.channel import ChannelBinding, Route
 from roomkit_core.models.enums import Access, ChannelCategory
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
-from roomkit_core.models.work import WorkKind, WorkState
+from roomkit_core.models.work import WorkState
 
 
 class Bindings:
@@ -225,12 +225,7 @@ class Bindings:
             binding = evolve(before, **changes(before))
             _put(unit, binding)
             if receives(before) and not receives(binding):
-                unit.change(
-                    withdrawals=(
-                        *unit.draft.withdrawals,
-                        Withdrawal("channel.access", channel_id=channel_id, kind=WorkKind.DELIVERY.value),
-                    )
-                )
+                unit.change(withdrawals=(*unit.draft.withdrawals, Withdrawal("channel.access", channel_id=channel_id)))
                 _suppress_planned(unit, channel_id, "channel.access")
             event = note(unit, event_type, code, f"{channel_id}: {code}", {"channel_id": channel_id, **data(before)})
             announce(unit, None, event, binding, trigger)

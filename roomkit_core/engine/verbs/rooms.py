@@ -147,6 +147,7 @@ class Rooms:
             deleted = await ports.store.delete_room(room_id)
             ports.cache.drop((room_id,))
             ports.hooks.forget_room(room_id)
+            self._runners.forget(room_id)
             bounds.shield = False
         if deleted:
             ports.handlers.emit("room_deleted", room_id=room_id)

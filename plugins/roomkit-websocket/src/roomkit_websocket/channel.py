@@ -142,8 +142,7 @@ class WebSocketChannel(Channel):
         """
 
         def send(item: Item) -> Coroutine[Any, Any, object]:
-            assert isinstance(item, Hint)
-            return send_fn(connection_id, item.event)
+            return send_fn(connection_id, item.event)  # type: ignore[union-attr]  # it gets hints only, never notices
 
         self.add_client(Client(connection_id, room_id, send, _nobody_to_tell, patience=PATIENCE))
 
@@ -164,30 +163,31 @@ class WebSocketChannel(Channel):
     # ------------------------------------------------------------------------------------------------ sending
 
     def on_hint(self, room_id: str, event: RoomEvent, cursor: Cursor) -> int:
-        members = self._directory.rooms.get(room_id)
-        everywhere = self._directory.everywhere
-        if members is None and not everywhere:
+        directory = self._directory
+        members = directory.rooms.get(room_id)
+        clients: Iterable[Client]
+        if directory.everywhere:
+            clients = [*directory.everywhere.values(), *(members or {}).values()]
+        elif members is not None:
+            clients = members.values()
+        else:
             return 0
         hint = Hint(event, cursor)
-        told = 0 if members is None else self._offer(members.values(), hint)
-        return told + self._offer(everywhere.values(), hint) if everywhere else told
-
-    def _offer(self, clients: Iterable[Client], hint: Hint) -> int:
         told = 0
-        limit = self.queue_size
-        full: list[Client] = []
+        full: list[Client] | None = None
         for client in clients:
             queue = client.queue
-            if len(queue) >= limit:
-                full.append(client)
+            if len(queue) >= self.queue_size:
+                full = [*(full or ()), client]
                 continue
             queue.append(hint)
             told += 1
             if not client.listed:
                 client.listed = True
                 self._sending.ready.append(client)
-        for client in full:
-            self._too_slow(client)
+        if full is not None:
+            for client in full:
+                self._too_slow(client)
         return told
 
     async def drain(self) -> None:

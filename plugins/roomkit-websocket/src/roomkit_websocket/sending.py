@@ -14,7 +14,8 @@ from typing import Any
 
 from roomkit_core.errors import KitStateError
 from roomkit_websocket.clients import Client
-from roomkit_websocket.stepping import SendTimeout, step
+from roomkit_websocket.stepping import Sending as Sent
+from roomkit_websocket.stepping import SendTimeout, finish, on_asyncio, step
 
 log = logging.getLogger("roomkit.websocket")
 
@@ -48,17 +49,51 @@ class Sending:
 
     @coroutine
     def drain(self) -> Generator[Any, Any, None]:
-        """Send to everybody who is ready now. Who gets ready while this task waits has drains of their own.
-
-        One frame for all clients, since this runs with every message.
-        """
+        """Send to everybody who is ready now. Who gets ready while this task waits has drains of their own."""
         ready = self.ready
+        at_once = on_asyncio()
         for _ in range(len(ready)):
             if not ready:
                 return
             client = ready.popleft()
             client.listed = False
-            yield from self.flush(client)
+            if at_once and len(client.queue) == 1 and not client.busy and not client.held:
+                yield from self._send_one(client)
+            else:
+                yield from self.flush(client)
+
+    @coroutine
+    def _send_one(self, client: Client) -> Generator[Any, Any, None]:
+        """What :meth:`flush` does, for the ordinary case of one item and on asyncio: it runs with every message."""
+        queue = client.queue
+        item = queue[0]
+        client.busy = True
+        try:
+            sending = client.send(item)
+            try:
+                waiting_for = sending.send(None)
+            except StopIteration:
+                client.failures = 0
+            except Exception as error:
+                self._failed(client, error)
+            else:
+                yield from self._outwait(client, sending, waiting_for)
+            if queue and queue[0] is item:
+                queue.popleft()
+        finally:
+            client.busy = False
+            if queue and not client.held:
+                self._leave(client)
+
+    def _outwait(self, client: Client, sending: Sent, waiting_for: Any) -> Generator[Any, Any, None]:
+        """A send that has suspended: those behind it pass on, and its time is limited."""
+        try:
+            yield from finish(sending, waiting_for, self.timeout, self._pass_on)
+            client.failures = 0
+        except SendTimeout:
+            self._late(client)
+        except Exception as error:
+            self._failed(client, error)
 
     @coroutine
     def flush(self, client: Client) -> Generator[Any, Any, None]:

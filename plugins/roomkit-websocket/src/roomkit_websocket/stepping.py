@@ -45,6 +45,13 @@ def step(sending: Sending, timeout: float, suspended: Callable[[], None]) -> Gen
         waiting_for = sending.send(None)
     except StopIteration:
         return
+    yield from finish(sending, waiting_for, timeout, suspended)
+
+
+def finish(
+    sending: Sending, waiting_for: Any, timeout: float, suspended: Callable[[], None]
+) -> Generator[Any, Any, None]:
+    """The rest of a send on asyncio that has suspended and waits for ``waiting_for``; otherwise as :func:`step`."""
     suspended()
     timer = _TaskTimer(timeout)
     try:
