@@ -11,21 +11,31 @@ import anyio.lowlevel
 import pytest
 
 from roomkit_core import (
+    ChannelDirection,
+    ConflictError,
+    EventSource,
     EventStatus,
     EventType,
     FrameworkEvent,
+    HookExecution,
     HookResult,
     HookTrigger,
     InboundResult,
+    InjectedEvent,
     InMemoryStore,
+    Observation,
     RoomClosedError,
     RoomContext,
     RoomEvent,
     RoomKit,
     RoomStatus,
+    Task,
+    TextContent,
+    UnsupportedError,
+    WorkState,
 )
 from tests.support.channels import LiveProbe, ScriptedChannel, message, text_of
-from tests.support.kits import PATIENCE, check_at_rest, open_kit, say, texts, timeline
+from tests.support.rooms import PATIENCE, check_at_rest, kit_with, messages, say, texts, timeline, wait_for, work
 from tests.support.stores import SlowStore
 
 pytestmark = pytest.mark.anyio
@@ -104,13 +114,13 @@ async def scene(store: InMemoryStore | None = None, **options: Any) -> AsyncIter
     foreign_channels: list[Any] = [LiveProbe("live"), LiveProbe("bot"), ScriptedChannel("sms")]
     foreign_channels[2].sent = channels[2].sent  # one provider: a row may be sent by either kit
     async with (
-        open_kit(*channels, spare=[ScriptedChannel("late")], store=store, **options) as kit,
-        open_kit(*foreign_channels, store=store) as foreign,
+        kit_with(*channels, spare=[ScriptedChannel("late")], store=store, **options) as kit,
+        kit_with(*foreign_channels, store=store) as foreign,
     ):
         yield Scene(kit, foreign)
 
 
-# ----------------------------------------------------------------------------------- what hooks do, and what is there then
+# -------------------------------------------------------------------------------- what hooks do, and what is there then
 
 
 async def sends(kit: RoomKit) -> None:
@@ -236,7 +246,7 @@ ENDS = {
 }
 
 
-# ------------------------------------------------------------------------------------------------- under which conditions
+# ----------------------------------------------------------------------------------------------- under which conditions
 
 
 class Condition(NamedTuple):
@@ -401,7 +411,7 @@ async def test_what_hooks_did_stays_when_a_later_one_blocks_the_message(deed: st
             assert found.late.texts == []
 
 
-# ------------------------------------------------------------------------------------------------------ chains and loops
+# ----------------------------------------------------------------------------------------------------- chains and loops
 
 
 def let_pass(act: Callable[[RoomEvent], Awaitable[Any]]) -> Callable[..., Awaitable[HookResult]]:
@@ -593,7 +603,7 @@ async def test_five_conflicts_end_a_message_and_nothing_of_its_hooks_is_there() 
         assert await texts(found.kit) == ["foreign"] * 5 + ["hi"]
 
 
-# ------------------------------------------------------------------------------------------------------------------ keys
+# ----------------------------------------------------------------------------------------------------------------- keys
 
 
 async def test_two_hooks_that_send_with_one_key_say_it_once() -> None:
@@ -702,7 +712,7 @@ async def test_the_messages_own_key_taken_meanwhile_ends_it_with_the_first_resul
         await check_at_rest(found.kit)
 
 
-# ------------------------------------------------------------------------------------------------------------------ time
+# ----------------------------------------------------------------------------------------------------------------- time
 
 
 async def test_t23_hooks_that_hang_with_ample_timeouts_do_not_use_up_the_messages_time() -> None:
@@ -786,7 +796,7 @@ async def test_a_message_that_runs_out_of_time_at_the_lock_is_not_there_and_may_
         await check_at_rest(found.kit)
 
 
-# --------------------------------------------------------------------------------------------------------------- filters
+# -------------------------------------------------------------------------------------------------------------- filters
 
 
 @pytest.mark.parametrize(
@@ -908,7 +918,7 @@ async def remove_and_say(kit: RoomKit) -> None:
     await say(kit, "noted")
 
 
-# ------------------------------------------------------------------------------------------- verdicts and what they bring
+# ----------------------------------------------------------------------------------------- verdicts and what they bring
 
 
 async def test_a_modified_event_is_what_later_hooks_see_and_what_is_stored_but_it_stays_the_same_event() -> None:
@@ -1120,7 +1130,7 @@ async def test_a_closed_room_takes_no_more_messages_and_the_one_whose_hook_close
         assert found.sms.texts == ["hi"]
 
 
-# ----------------------------------------------------------------------------------------------------------- child tasks
+# ---------------------------------------------------------------------------------------------------------- child tasks
 
 
 async def test_children_of_a_hook_join_its_unit_one_at_a_time() -> None:
@@ -1280,7 +1290,7 @@ async def test_a_child_that_asks_for_the_room_after_its_hook_waits_for_the_messa
 
 
 class Halfway:
-    """A hook in which the join of a stray child stands still until it is told to go on."""
+    """A hook in which the join of a stray child stands still until it is told to go on, whatever its limit says."""
 
     def __init__(self, found: Scene) -> None:
         self.reached = anyio.Event()
@@ -1290,7 +1300,8 @@ class Halfway:
     async def stand(self, event: RoomEvent) -> None:
         if text_of(event) == "child":
             self.reached.set()
-            await self.go_on.wait()
+            with anyio.CancelScope(shield=True):
+                await self.go_on.wait()
 
 
 async def test_the_end_of_a_hook_waits_for_a_join_in_progress() -> None:
@@ -1356,7 +1367,7 @@ async def test_a_join_in_progress_of_a_hook_that_fails_writes_nothing_and_ends(e
 
 
 async def test_children_that_wait_for_their_turn_when_the_hook_ends_write_once_or_not_at_all() -> None:
-    """Whoever got a turn in time is part of the message, the others come later or get an error; nothing is half there."""
+    """Whoever got a turn in time is part of the message, the others come later or get an error."""
     async with scene() as found, anyio.create_task_group() as group:
         strays = [Stray(group) for _ in range(6)]
 
@@ -1433,5 +1444,5 @@ async def test_what_hooks_sent_is_owed_like_the_message_itself() -> None:
         await found.arrives()
 
         assert found.sms.texts == ["hi", "noted"]
-        assert [row.state for row in await rows(found.kit)] == [WorkState.SENT, WorkState.SENT]
+        assert [row.state for row in await work(found.kit)] == [WorkState.SENT, WorkState.SENT]
         assert [text_of(event) for event in found.live.got] == ["hi", "noted"]

@@ -1,0 +1,214 @@
+"""Planted defects: for each trap a wrong version of our own code, which the tests named for that trap must catch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """One defect.
+
+    Attributes:
+        name: The trap or rule, and what is wrong.
+        path: The file.
+        right: What stands there; once, and exactly so.
+        wrong: What is planted.
+        select: pytest's ``-k`` for the tests that must catch it.
+        where: The tests to look in.
+    """
+
+    name: str
+    path: str
+    right: str
+    wrong: str
+    select: str
+    where: str = "tests"
+
+
+CORE = "roomkit_core"
+ENGINE = "roomkit_core/engine"
+
+MUTANTS = (
+    Mutant(
+        "T1: the router guesses by channel",
+        f"{CORE}/builtin/router.py",
+        "return await self._store.find_conversation((channel_id, conversation_key))",
+        "return next(iter(await self._store.find_room_ids_by_channel(channel_id)), None)",
+        "t1",
+    ),
+    Mutant(
+        "T2: a new room does not claim its conversation",
+        f"{ENGINE}/steps/join_room.py",
+        "claims=() if conversation is None else (conversation,),",
+        "claims=(),",
+        "t2",
+    ),
+    Mutant(
+        "T3: create_room resets a room that exists",
+        f"{ENGINE}/verbs/rooms.py",
+        "        answer = await ports.store.commit(changes)\n",
+        "        await ports.store.delete_room(room.id)\n        answer = await ports.store.commit(changes)\n",
+        "t3",
+    ),
+    Mutant(
+        "T4: the key of a message is not kept",
+        f"{ENGINE}/steps/write.py",
+        "        if key is not None:\n            unit.decide_key(key, KeyResult(unit.room_id, event.id",
+        "        if key is None:\n            unit.decide_key(key, KeyResult(unit.room_id, event.id",
+        "t4",
+    ),
+    Mutant(
+        "T5: the sender's metadata decides who sees a message",
+        f"{ENGINE}/pure/plan.py",
+        "    visibility = event.visibility\n",
+        '    visibility = event.metadata.get("visibility", event.visibility)\n',
+        "t5",
+    ),
+    Mutant(
+        "T6: spaces in a list of channels count",
+        f"{ENGINE}/pure/permissions.py",
+        'in (part.strip() for part in visibility.split(","))',
+        'in visibility.split(",")',
+        "t6",
+    ),
+    Mutant(
+        "T6: the binding's visibility is not stored with the event",
+        f"{ENGINE}/pure/permissions.py",
+        'return source.visibility if event.visibility == "all" else event.visibility',
+        "return event.visibility",
+        "t6",
+    ),
+    Mutant(
+        "T7: a lock is owned by whoever once held it",
+        f"{CORE}/builtin/locks.py",
+        "while enclosing is not None and enclosing.room is not room:",
+        "while enclosing is not None and enclosing.room_id != room.room_id:",
+        "locks or t7",
+        "tests/builtin",
+    ),
+    Mutant(
+        "T8: a lock granted to a cancelled waiter is lost",
+        f"{CORE}/builtin/locks.py",
+        "            if turn.holder is self:  # granted and cancelled at the same moment\n                self._end()\n",
+        "",
+        "locks or t8",
+        "tests/builtin",
+    ),
+    Mutant(
+        "T10: one lane for all channels of a room",
+        f"{ENGINE}/pure/plan.py",
+        'lane=(event.room_id, binding.channel_id, "" if route is None else route.lane),',
+        "lane=(event.room_id,),",
+        "t10",
+    ),
+    Mutant(
+        "T11: one observer after the other",
+        f"{CORE}/hooks/observers.py",
+        "if self._queue and self._tasks == self._suspended and self._tasks < MAX_TASKS:",
+        "if self._queue and self._tasks == 0:",
+        "t11",
+    ),
+    Mutant(
+        "T14: success=False is a success",
+        f"{CORE}/interfaces/channel.py",
+        "        if result.success:\n",
+        "        if result is not None:\n",
+        "t14",
+    ),
+    Mutant(
+        "T14: an unregistered channel is skipped in silence",
+        f"{ENGINE}/pure/plan.py",
+        "rows = (*rows, _unregistered(event, binding))",
+        "continue",
+        "t14",
+    ),
+    Mutant(
+        "T22: a guard that fails lets the message pass",
+        f"{CORE}/hooks/deciding.py",
+        '    if hook.on_error == "block":\n        decision.reason',
+        '    if hook.on_error == "never":\n        decision.reason',
+        "t22",
+    ),
+    Mutant(
+        "T23: a hook may use up all the time of the message",
+        f"{CORE}/hooks/deciding.py",
+        "bounds.limit = (hook.timeout, share)",
+        "bounds.limit = (hook.timeout, 1)",
+        "t23",
+    ),
+    Mutant(
+        "T24: the hooks of a deleted room stay",
+        f"{ENGINE}/verbs/rooms.py",
+        "            ports.hooks.forget_room(room_id)\n",
+        "",
+        "t24",
+    ),
+    Mutant(
+        "T25: filters are ignored for what is not a message",
+        f"{ENGINE}/steps/aftermath.py",
+        "            if not hook.is_filtered or hook.matches(source):\n",
+        "            if hook is not None:\n",
+        "t25",
+    ),
+    Mutant(
+        "T29: a blocked event gets index 0",
+        f"{ENGINE}/steps/write.py",
+        "changes.update(status=EventStatus.BLOCKED,",
+        "changes.update(index=0, status=EventStatus.BLOCKED,",
+        "t29",
+    ),
+    Mutant(
+        "T34: only known kinds",
+        f"{CORE}/models/kinds.py",
+        "if not _pattern.fullmatch(value):",
+        "if cls.known and value not in cls.known:",
+        "t34",
+    ),
+    Mutant(
+        "T35: the core asks for a concrete channel",
+        f"{ENGINE}/verbs/channels.py",
+        '        register = getattr(channel, "register_connection", None)\n',
+        '        register = (\n            channel.register_connection if type(channel).__name__ == "WebSocketChannel" else None\n        )\n',
+        "t35",
+    ),
+    Mutant(
+        "C2: no guard on discharges",
+        f"{CORE}/builtin/memory_store.py",
+        "            if not self._work.is_held(row_id, token):\n                return _LOST\n",
+        "            continue\n",
+        "",
+        "tests/stores",
+    ),
+    Mutant(
+        "C5: a version without its epoch",
+        f"{CORE}/builtin/memory_store.py",
+        "elif expected is not None and (record.epoch, record.commit_id) != expected:",
+        "elif expected is not None and record.commit_id != expected[1]:",
+        "",
+        "tests/stores",
+    ),
+    Mutant(
+        "DESIGN 4: what a failing hook did stays",
+        f"{CORE}/hooks/deciding.py",
+        "            node.die()\n            stage.restore(saved)\n            answer = None\n",
+        "            node.die()\n            saved = stage.draft\n            answer = None\n",
+        "hook",
+        "tests/engine",
+    ),
+    Mutant(
+        "DESIGN 4: an event is shown to the hook that sent it",
+        f"{CORE}/hooks/registration.py",
+        "and hook not in chain",
+        "and True",
+        "hook",
+        "tests/engine",
+    ),
+    Mutant(
+        "DESIGN 4: a circle of rooms waits",
+        f"{ENGINE}/state/lock_graph.py",
+        "            if unit in ancestors:\n",
+        "            if unit is None:\n",
+        "hook",
+        "tests/engine",
+    ),
+)
