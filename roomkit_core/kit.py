@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
@@ -26,7 +26,9 @@ from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
 from roomkit_core.models.message import InboundMessage, InboundResult
 from roomkit_core.models.room import Room
-from roomkit_core.registry import PluginRegistry
+
+if TYPE_CHECKING:
+    from roomkit_core.registry import PluginRegistry
 
 F = TypeVar("F", bound=Callable[..., Any])
 

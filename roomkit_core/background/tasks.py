@@ -8,17 +8,19 @@ Every task starts in an empty context: nothing inherits a unit of work, a mark o
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import TaskGroup
 
 from roomkit_core.errors import KitStateError
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = logging.getLogger("roomkit.background")
 
@@ -66,10 +68,7 @@ class Background:
         """
         if self.closed:
             raise KitStateError("this kit is closed", code="kit.closed", hint="Make a new RoomKit.")
-        try:
-            loop: object | None = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = _trio_token()
+        loop = _running_loop() or _trio_token()
         if loop is not self._loop:
             self._bind(loop)
 
@@ -80,7 +79,7 @@ class Background:
                 code="kit.wrong_loop",
                 hint="Use a kit only on the event loop on which it was first used; make one kit per loop.",
             )
-        if not isinstance(loop, asyncio.AbstractEventLoop):
+        if _running_loop() is None:
             raise KitStateError(
                 "this kit is not started, and trio has no background tasks without a nursery",
                 code="kit.not_started",
@@ -94,13 +93,11 @@ class Background:
         if self.closed or self._loop is not None:
             self.check()
             return None
-        try:
-            self._loop = asyncio.get_running_loop()
-            self.new_scope = type(anyio.CancelScope())
+        self.new_scope = type(anyio.CancelScope())
+        self._loop = _running_loop()
+        if self._loop is not None:
             return None
-        except RuntimeError:
-            self._loop = _trio_token()
-            self.new_scope = type(anyio.CancelScope())
+        self._loop = _trio_token()
         self._group = await anyio.create_task_group().__aenter__()
         return self._group
 
@@ -122,7 +119,7 @@ class Background:
         if self._group is not None:
             context.run(self._group.start_soon, self._run_and_count, job, args)
         else:
-            task = context.run(asyncio.create_task, _run(job, args))
+            task: asyncio.Task[None] = context.run(sys.modules["asyncio"].create_task, _run(job, args))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
@@ -167,6 +164,12 @@ async def _run(job: Job, args: tuple[Any, ...]) -> None:
         await job(*args)
     except Exception:
         log.exception("a background job failed: %s", getattr(job, "__qualname__", job))
+
+
+def _running_loop() -> object | None:
+    """The running asyncio loop. Where nobody has imported asyncio none runs, and the import would cost 20 ms."""
+    asyncio = sys.modules.get("asyncio")
+    return None if asyncio is None else asyncio._get_running_loop()
 
 
 def _trio_token() -> object | None:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roomkit_core.background import Background
-from roomkit_core.builtin import plugin as builtin_plugin
 from roomkit_core.builtin.clock import SystemClock
 from roomkit_core.builtin.router import DefaultInboundRoomRouter
 from roomkit_core.engine.flow.runners import Handler, Runners
@@ -28,7 +27,6 @@ from roomkit_core.hooks.observers import Observers
 from roomkit_core.hooks.registration import HookRegistry
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.work import WorkKind
-from roomkit_core.registry import PluginRegistry
 
 if TYPE_CHECKING:
     from roomkit_core.interfaces.clock import Clock
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from roomkit_core.interfaces.locks import RoomLockManager
     from roomkit_core.interfaces.router import InboundRoomRouter
     from roomkit_core.interfaces.store import ConversationStore
+    from roomkit_core.registry import PluginRegistry
 
 LOOP_FACTOR = 10  # events of a unit, and loop budget of a chain, for each level of max_chain_depth
 
@@ -63,6 +62,9 @@ def refuse_unavailable(**parameters: Any) -> None:
 
 def load_plugins(named: Iterable[Any], autoload: bool) -> PluginRegistry:
     """The registry of a kit: the built-ins, the named plugins, and with ``autoload`` all installed ones."""
+    from roomkit_core.builtin import plugin as builtin_plugin  # with pluggy: 25 ms that importing RoomKit need not cost
+    from roomkit_core.registry import PluginRegistry
+
     registry = PluginRegistry()
     registry.load(builtin_plugin)
     for plugin in named:
