@@ -15,7 +15,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
 from roomkit_core.errors import KitStateError
 
@@ -55,7 +55,6 @@ class Background:
     def mark_started(self) -> None:
         """The start is through."""
         self._start_up = None
-        self.is_started = True
         self.is_started = True
 
     # --- the event loop ---
@@ -98,15 +97,19 @@ class Background:
         if self._loop is not None:
             return None
         self._loop = _trio_token()
-        self._group = await anyio.create_task_group().__aenter__()
-        return self._group
+        holder = await anyio.create_task_group().__aenter__()
+        # The jobs have a group of their own inside a task of the holder: the holder's scope is around the body of
+        # ``async with kit``, which must not be cancelled together with the jobs, nor they with it.
+        self._group = await holder.start(_hold)
+        return holder
 
-    async def close_group(self, group: TaskGroup | None) -> None:
+    async def close_group(self, holder: TaskGroup | None) -> None:
         """End what :meth:`open` returned."""
-        if group is not None:
-            group.cancel_scope.cancel()
-            self._group = None
-            await group.__aexit__(None, None, None)
+        if holder is not None:
+            if self._group is not None:
+                self._group.cancel_scope.cancel()
+                self._group = None
+            await holder.__aexit__(None, None, None)
 
     # --- jobs ---
 
@@ -157,6 +160,13 @@ class Background:
             task.cancel()
         with anyio.CancelScope(shield=True):
             await self.quiet()
+
+
+async def _hold(*, task_status: TaskStatus[TaskGroup]) -> None:
+    with anyio.CancelScope(shield=True):
+        async with anyio.create_task_group() as group:
+            task_status.started(group)
+            await anyio.sleep_forever()
 
 
 async def _run(job: Job, args: tuple[Any, ...]) -> None:

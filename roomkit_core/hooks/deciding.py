@@ -62,14 +62,15 @@ class Decision:
         blocked_by: The name of the hook that blocked it.
         has_extras: Whether there is any of the following.
         errors: (hook, what went wrong) for each hook that failed.
-        injected, tasks, observations: What the hooks asked for, the blocking one included.
+        injected: (hook, event) for each event that hooks add, the blocking one included.
+        tasks, observations: What else the hooks asked for, the blocking one included.
     """
 
     reason: str | None = None
     blocked_by: str | None = None
     has_extras = False
     errors: tuple[tuple[str, str], ...] = ()
-    injected: tuple[InjectedEvent, ...] = ()
+    injected: tuple[tuple[str, InjectedEvent], ...] = ()
     tasks: tuple[Task, ...] = ()
     observations: tuple[Observation, ...] = ()
 
@@ -82,7 +83,6 @@ async def decide(
 ) -> Decision:
     """Run the hooks in their order until one blocks."""
     decision = Decision(event)
-    allowed = HookResult.allow()  # the one instance that says nothing else
     share = len(hooks) + 1
     for hook in hooks:
         saved = stage.draft
@@ -105,6 +105,8 @@ async def decide(
             node.die()
             stage.restore(saved)
             answer = None
+            if stage.doomed is not None and isinstance(error, BaseExceptionGroup):
+                raise stage.doomed from None  # a task group of the hook has wrapped what ends the unit
             failure = bounds.failure(error)
         else:
             node.die()
@@ -115,39 +117,44 @@ async def decide(
             bounds.limit = None
         if stage.doomed is not None:
             raise stage.doomed
-        if failure is None and type(answer) is HookResult:
-            if answer is allowed:
-                continue
+        if failure is None:
+            failure = _what_is_wrong(answer, event)
+        if failure is None:
             _apply(decision, hook, answer)
         else:
             stage.restore(saved)
-            _note_failure(decision, hook, failure or _no_result(answer))
+            _note_failure(decision, hook, failure)
         if decision.reason is not None:
             break
     return decision
 
 
-def _no_result(answer: Any) -> Exception:
-    return TypeError(f"a deciding hook returns a HookResult, not {type(answer).__name__}")
+def _what_is_wrong(answer: Any, event: RoomEvent) -> Exception | None:
+    """Why an answer cannot be followed; None if it can."""
+    if type(answer) is not HookResult:
+        return TypeError(f"a deciding hook returns a HookResult, not {type(answer).__name__}")
+    if answer.action is HookAction.MODIFY and not isinstance(answer.event, RoomEvent):
+        return TypeError(f"modify needs a RoomEvent, not {type(answer.event).__name__}")
+    for noted in (*answer.tasks, *answer.observations):
+        if noted.room_id != event.room_id:
+            return ValueError(f"a hook in room {event.room_id!r} notes something about room {noted.room_id!r}")
+    return None
 
 
 def _apply(decision: Decision, hook: HookRegistration, answer: HookResult) -> None:
     if answer.injected_events or answer.tasks or answer.observations:
         decision.has_extras = True
-        decision.injected += tuple(answer.injected_events)
+        decision.injected += tuple((hook.name, injected) for injected in answer.injected_events)
         decision.tasks += tuple(answer.tasks)
         decision.observations += tuple(answer.observations)
     if answer.action is HookAction.BLOCK:
         decision.reason = answer.reason
         decision.blocked_by = hook.name
     elif answer.action is HookAction.MODIFY:
-        _replace(decision, hook, answer.event)
+        _replace(decision, answer.event)
 
 
-def _replace(decision: Decision, hook: HookRegistration, event: Any) -> None:
-    if not isinstance(event, RoomEvent):
-        _note_failure(decision, hook, TypeError(f"modify needs a RoomEvent, not {type(event).__name__}"))
-        return
+def _replace(decision: Decision, event: RoomEvent) -> None:
     before = decision.event
     # What identifies the event is not the hook's to change.
     decision.event = evolve(

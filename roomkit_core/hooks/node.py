@@ -83,7 +83,10 @@ class Node:
     def die(self) -> None:
         """The call has returned; nothing joins through this node any more, and its unit may be freed."""
         self.alive = False
-        self.unit = None
+        unit = self.unit
+        if unit is not None:
+            self.budget = unit.budget - unit.draft.taken  # what a task that outlives the call goes on with
+            self.unit = None
 
     # --- turns: child tasks of one hook join its unit one at a time ---
 

@@ -86,7 +86,7 @@ class Observers:
             self._drop(observer)
             return
         self._queue.append(observer)
-        self._call_a_task()
+        self._call_a_task_unless_closed()
 
     def _drop(self, observer: Observer) -> None:
         self.dropped += 1

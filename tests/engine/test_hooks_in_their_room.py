@@ -982,6 +982,51 @@ async def test_t29_blocked_and_injected_events_have_indexes_of_their_own() -> No
         assert (about.chain_depth, about.correlation_id) == (1, good.event and good.event.id)
 
 
+async def test_an_injected_event_that_is_used_again_and_again_is_a_new_event_each_time() -> None:
+    async with scene() as found:
+        greeting = InjectedEvent(event=note("welcome"), target_channel_ids=["sms"])
+        found.kit.hook(BEFORE)(lambda event, context: HookResult.allow(injected=[greeting, greeting]))
+
+        for number in range(2):
+            assert not (await found.arrives(f"m{number}")).blocked
+        await found.idle()
+
+        assert await texts(found.kit) == ["m0", "welcome", "welcome", "m1", "welcome", "welcome"]
+        assert found.sms.texts == ["m0", "welcome", "welcome", "m1", "welcome", "welcome"]
+
+
+async def test_a_hook_that_injects_the_message_itself_does_not_lose_it() -> None:
+    async with scene() as found:
+        found.kit.hook(BEFORE)(lambda event, context: HookResult.allow(injected=[InjectedEvent(event=event)]))
+
+        result = await found.arrives()
+
+        assert not result.blocked
+        assert await texts(found.kit) == ["hi", "hi"]
+        assert result.event == (await messages(found.kit))[0]
+
+
+@pytest.mark.parametrize("what", ["task", "observation"])
+@pytest.mark.parametrize("on_error", ["allow", "block"])
+async def test_t22_a_hook_that_notes_something_about_another_room_fails_and_the_message_survives(
+    what: str, on_error: Any
+) -> None:
+    async with scene() as found:
+
+        @found.kit.hook(BEFORE, name="lost", on_error=on_error)
+        async def lost(event: RoomEvent, context: RoomContext) -> HookResult:
+            if what == "task":
+                return HookResult(tasks=[Task(room_id="elsewhere", title="call back")])
+            return HookResult(observations=[Observation(room_id="elsewhere", channel_id="live", content="is upset")])
+
+        result = await found.arrives()
+        await found.idle()
+
+        assert result.reason == (None if on_error == "allow" else "hook_error:lost")
+        assert await texts(found.kit) == ["hi"]
+        assert [report.data["hook"] for report in found.reports] == ["lost"]
+
+
 @pytest.mark.parametrize("targets", [None, []], ids=["none", "an empty list"])
 async def test_an_injected_event_without_targets_reaches_nobody(targets: list[str] | None) -> None:
     async with scene() as found:
@@ -1169,27 +1214,35 @@ async def test_children_of_a_hook_join_its_unit_one_at_a_time() -> None:
 async def test_a_child_that_fails_takes_back_its_own_work_and_not_its_siblings() -> None:
     async with scene() as found:
 
-        async def fail(number: int) -> None:
-            with pytest.raises(ConflictError) if number == 1 else anyio.CancelScope():
-                await say(found.kit, f"child {number}", idempotency_key=f"{number}")
-                if number == 1:
-                    for _ in range(100):
-                        await say(found.kit, "too many")
+        async def child(number: int) -> None:
+            await say(found.kit, f"child {number}")
+
+        async def failing_child() -> None:
+            with anyio.move_on_after(0.01):
+                await say(found.kit, "stuck")
 
         async def brood(event: RoomEvent) -> None:
-            async with anyio.create_task_group() as group:
-                for number in range(3):
-                    group.start_soon(fail, number)
+            if text_of(event) == "hi":
+                async with anyio.create_task_group() as group:
+                    group.start_soon(child, 1)
+                    group.start_soon(failing_child)
+                    group.start_soon(child, 2)
+
+        async def stick(event: RoomEvent) -> None:
+            if text_of(event) == "stuck":
+                await say(found.kit, "below what is stuck")
+                await anyio.sleep_forever()
 
         found.kit.hook(BEFORE, name="brood")(let_pass(brood))
+        found.kit.hook(BEFORE, name="stick")(let_pass(stick))
 
         result = await found.arrives()
 
         assert not result.blocked
         said = await texts(found.kit)
         assert said[0] == "hi"
-        assert "child 1" in said
-        assert len(said) == 50
+        assert sorted(said[1:]) == ["child 1", "child 2"]
+        await check_at_rest(found.kit)
 
 
 class Stray:
@@ -1286,6 +1339,36 @@ async def test_a_child_that_asks_for_the_room_after_its_hook_waits_for_the_messa
             await stray.ended.wait()
 
         assert await texts(found.kit) == ["hi", "later"]
+        await check_at_rest(found.kit)
+
+
+async def test_what_a_hook_starts_and_forgets_does_not_conflict_with_its_own_message() -> None:
+    """The commonest mistake: ``create_task(kit.send_event(...))`` in a hook, and a later hook that takes its time."""
+    async with scene() as found, anyio.create_task_group() as group:
+        attempts: list[int] = []
+        strays: list[Stray] = []
+
+        @found.kit.hook(BEFORE, priority=1, name="forgetful")
+        async def forgetful(event: RoomEvent, context: RoomContext) -> HookResult:
+            if text_of(event) == "hi":
+                attempts.append(context.attempt)
+                strays.append(Stray(group))
+                strays[-1].start(lambda: say(found.kit, "forgotten"), at_once=True)
+            return HookResult.allow()
+
+        async def slow(event: RoomEvent) -> None:
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+
+        found.kit.hook(BEFORE, priority=2, name="slow")(let_pass(slow))
+
+        result = await found.arrives()
+        with anyio.fail_after(PATIENCE):
+            await strays[0].ended.wait()
+
+        assert not result.blocked
+        assert attempts == [1]
+        assert await texts(found.kit) == ["hi", "forgotten"]
         await check_at_rest(found.kit)
 
 

@@ -18,10 +18,12 @@ from roomkit_core import (
     HookTrigger,
     InboundMessage,
     InboundResult,
+    InMemoryStore,
     KitStateError,
     RoomContext,
     RoomEvent,
     RoomKit,
+    StoreBusyError,
     TextContent,
     Wait,
     WorkState,
@@ -373,9 +375,9 @@ async def test_t11_an_observer_that_hangs_delays_nobody_elses() -> None:
     async with open_kit(LiveProbe(), ScriptedChannel("sms")) as kit:
         kit.hook(HookTrigger.AFTER_BROADCAST, HookExecution.ASYNC, priority=-1)(waits_for(hung))
         kit.hook(HookTrigger.AFTER_BROADCAST, HookExecution.ASYNC)(observe)
-        kit.on("event_processed")(lambda event: seen.append(event.type))
         await make_room(kit, "room", "live", "sms")
         await make_room(kit, "other", "live", "sms")
+        kit.on("event_processed")(lambda event: seen.append(event.type))
 
         for room_id in ("room", "other", "room"):
             result = await kit.process_inbound(message(room_id), room_id=room_id, wait="attempted")
@@ -592,8 +594,8 @@ async def test_the_mark_is_per_kit() -> None:
             await other.process_inbound(message("over there"), room_id="room")
             waited.append(await other.idle())
 
-        kit.on("event_processed")(lambda _: act())
         await make_room(kit, "room", "live")
+        kit.on("event_processed")(lambda _: act())
         await kit.process_inbound(message(), room_id="room")
         await kit.idle()
 
@@ -676,6 +678,60 @@ async def test_a_channel_that_does_not_close_does_not_keep_the_others_from_it() 
 
     assert good.was_closed == 1
     assert [str(error) for error in failed.value.exceptions] == ["no"]
+
+
+async def test_a_kit_that_is_closed_in_the_body_of_its_with_block_lets_the_body_go_on() -> None:
+    sms = Closing("sms")
+    async with open_kit(LiveProbe(), sms) as kit:
+        await make_room(kit, "room", "live", sms)
+        await kit.process_inbound(message(), room_id="room")
+        await kit.close()
+        await anyio.lowlevel.checkpoint()
+        went_on = True
+
+    assert (went_on, sms.was_closed) == (True, 1)
+
+
+async def test_a_with_block_that_is_cancelled_still_lets_what_is_under_way_end_and_closes_in_order() -> None:
+    sms = Closing("sms", "wait")
+    async with anyio.create_task_group() as group:
+        with anyio.CancelScope() as scope:
+            async with open_kit(LiveProbe(), sms) as kit:
+                await make_room(kit, "room", "live", sms)
+                await kit.process_inbound(message(), room_id="room", wait="committed")
+                await sms.called.wait()
+                group.start_soon(open_the_gate_when_all_wait, sms)
+                scope.cancel()
+                await anyio.sleep_forever()
+
+    assert scope.cancelled_caught
+    assert (sms.texts, sms.was_closed) == (["hi"], 1)
+    assert [row.state for row in await rows_of(kit, "room")] == [WorkState.SENT]
+
+
+async def open_the_gate_when_all_wait(channel: ScriptedChannel) -> None:
+    await anyio.wait_all_tasks_blocked()
+    channel.gate.set()
+
+
+async def test_a_kit_whose_store_does_not_open_leaves_nothing_behind() -> None:
+    class Locked(InMemoryStore):
+        async def open(self) -> None:
+            raise StoreBusyError("another process has it")
+
+    with pytest.raises(StoreBusyError):
+        async with open_kit(LiveProbe(), store=Locked()):
+            raise AssertionError("the kit was entered")
+    async with open_kit(LiveProbe()) as kit:
+        assert await kit.idle() == 0
+
+
+async def test_emit_on_a_closed_kit_never_raises() -> None:
+    async with open_kit(LiveProbe()) as kit:
+        kit.on("late")(lambda event: None)
+
+    kit.emit("late")
+    kit.emit("late")
 
 
 # ------------------------------------------------------------------------------------------- loops, bare kits, states

@@ -159,6 +159,6 @@ def ask_row(event: RoomEvent, binding: ChannelBinding, budget: int) -> WorkRow:
 
 
 def share_budget(left: int, asks: int) -> tuple[int, int]:
-    """How many of ``asks`` questions are made, and what budget each gets, of ``left``."""
-    made = min(asks, left)
+    """How many of ``asks`` questions are made, and what budget each gets, of ``left``, which may be overdrawn."""
+    made = max(0, min(asks, left))
     return made, max(0, (left - asks) // asks) if asks else 0

@@ -21,19 +21,20 @@ class Target:
         translates_plainly: Its class leaves the translation of messages to the default.
         is_asked: Its class answers events, whatever it is bound as.
         on_hint: The channel's own.
+        live_results: Number of clients that were told to the result that says so.
         running: How many of its rows are worked on.
         is_wanted: Whether a commit has asked for a runner while none was free.
         started: Whether :meth:`Channel.start` was called.
     """
 
     __slots__ = (
-        "_live_results",
         "_sources",
         "channel",
         "channel_id",
         "is_asked",
         "is_live",
         "is_wanted",
+        "live_results",
         "on_hint",
         "running",
         "started",
@@ -50,7 +51,7 @@ class Target:
         self.is_wanted = False
         self.started = False
         self.on_hint = channel.on_hint
-        self._live_results: dict[int, DeliveryResult] = {}
+        self.live_results = LiveResults(channel.channel_id)
         self._sources: dict[str, EventSource] = {}
 
     @property
@@ -69,11 +70,16 @@ class Target:
             source = self._sources[message.sender_id] = source_from_message(self.channel, message)
         return source
 
-    def live_result(self, clients: int) -> DeliveryResult:
-        """``live(n)``; made once for each number."""
-        result = self._live_results.get(clients)
-        if result is None:
-            result = self._live_results[clients] = delivery_result(self.channel_id, DeliveryState.LIVE, clients=clients)
+
+class LiveResults(dict[int, DeliveryResult]):
+    """``live(n)`` of one channel, made once for each number of clients."""
+
+    def __init__(self, channel_id: str) -> None:
+        super().__init__()
+        self._channel_id = channel_id
+
+    def __missing__(self, clients: int) -> DeliveryResult:
+        result = self[clients] = delivery_result(self._channel_id, DeliveryState.LIVE, clients=clients)
         return result
 
 

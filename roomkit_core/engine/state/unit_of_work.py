@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from roomkit_core.engine.pure.plan import NOTHING, Plan
 from roomkit_core.engine.state.room_state import RoomState, readers
-from roomkit_core.errors import ConflictError
+from roomkit_core.errors import ConflictError, DuplicateError
 from roomkit_core.hooks.node import Chain, Node, ancestry
 from roomkit_core.models.changes import Conversation, Discharge, Key, KeyResult, Withdrawal
 from roomkit_core.models.packing import pack_event
@@ -87,6 +87,7 @@ class Draft:
     taken: int = 0  # indexes, also of events that are still being decided
     entries: tuple[Entry, ...] = ()
     keys: tuple[tuple[Key, KeyResult], ...] = ()
+    deciding: tuple[Key, ...] = ()  # keys of events about which hooks are being asked
     claims: tuple[Conversation, ...] = ()
     takeover: frozenset[Conversation] = frozenset()
     releases: tuple[str | None, ...] = ()
@@ -280,10 +281,21 @@ class Unit:
         return self.budget - max(0, self.draft.taken - 1)
 
     def find_key(self, key: Key) -> KeyResult | None:
-        """What the unit itself has decided about a key."""
-        for known, result in self.draft.keys:
+        """What the unit itself has decided about a key.
+
+        Raises:
+            DuplicateError: A hook further up is just deciding about it.
+        """
+        draft = self.draft
+        for known, result in draft.keys:
             if known == key:
                 return result
+        if key in draft.deciding:
+            raise DuplicateError(
+                "the message with this key is just being decided, and this hook is below it",
+                code="message.undecided",
+                hint="Let the hook ignore events of the channel that it sends through.",
+            )
         return None
 
 

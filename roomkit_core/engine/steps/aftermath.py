@@ -88,15 +88,17 @@ class Aftermath:
         event = entry.event
         cursor = tuple.__new__(Cursor, (epoch, event.index))
         results: dict[str, DeliveryResult] = {}
+        live = self.live
         for target in entry.plan.live:
             try:
                 clients = target.on_hint(event.room_id, event, cursor)
             except Exception as error:
                 results[target.channel_id] = _hint_failed(target, event, error)
                 continue
-            results[target.channel_id] = target.live_result(clients)
-            if clients and target not in self.live:
-                self.live = (*self.live, target)
+            results[target.channel_id] = target.live_results[clients]
+            if clients and target not in live:
+                live = (*live, target)
+        self.live = live
         if self._results is EMPTY:
             self._results = {event.id: results}
         else:

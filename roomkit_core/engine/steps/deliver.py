@@ -55,8 +55,8 @@ class Deliver:
                 outcome = Outcome(WorkState.UNKNOWN, "delivery.interrupted", "the kit was closed during the call")
             with anyio.CancelScope(shield=True):
                 await self._settle(work, outcome)
-        if work.following is not None:
-            work.following.outcomes[row.id] = outcome
+            if work.following is not None:
+                work.following.outcomes[row.id] = outcome
         self._tell(row, outcome)
 
     async def _send(self, work: Work) -> Receipt:

@@ -14,10 +14,10 @@ from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.targets import Target
 from roomkit_core.engine.state.unit_of_work import Unit, own_unit
-from roomkit_core.engine.steps.join_room import DETACHED, attach_source, learn_route, make_room
+from roomkit_core.engine.steps.join_room import attach_source, learn_route, make_room
 from roomkit_core.engine.steps.passage import Passage
 from roomkit_core.engine.steps.tenure import tenure
-from roomkit_core.engine.steps.write import CLOSED, Written, in_chain, write_event
+from roomkit_core.engine.steps.write import CLOSED, DETACHED, Written, in_chain, write_event
 from roomkit_core.errors import ChannelNotRegisteredError, RoomNotFoundError
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.interfaces.channel import event_from_message

@@ -14,7 +14,6 @@ from roomkit_core.models.ids import check_id, new_id
 from roomkit_core.models.message import InboundMessage
 from roomkit_core.models.room import Room, RoomTimers
 
-DETACHED = "channel_detached"
 TOMBSTONES = "roomkit:detached_channels"
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
-from roomkit_core.background import Bounds
+from roomkit_core.background import Bounds, as_stranger
 from roomkit_core.engine.state.commit import Batch, assemble, next_state
 from roomkit_core.engine.state.lock_graph import Restart
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.unit_of_work import UNTOUCHED, Joined, Unit, held_units, own_unit
 from roomkit_core.errors import ConflictError, RoomNotFoundError, StaleLeaseError, StoreError
-from roomkit_core.hooks.node import Node, current, innermost
+from roomkit_core.hooks.node import Node, ancestry, current, innermost
 from roomkit_core.interfaces.store import Answer, Ticket
 from roomkit_core.models.changes import Committed, Discharge, Key, Refused
 from roomkit_core.models.context import RoomContext
@@ -79,16 +79,23 @@ async def tenure(
     while True:
         lock = ports.locks.locked(room_id)
         if tries.parents:
-            await _take_below_another(ports, room_id, tries.parents, lock)
-        else:
+            await take_below(ports, room_id, tries.parents, lock)
+        elif current.get() is None:
             await lock.__aenter__()
+        else:
+            await take_inside(ports, lock)
         tries.lock = lock
         try:
             await tries.run(hand_over)
         except Restart as restart:
             tries.restart(restart)
         finally:
-            await tries.release(hand_over)
+            lock_held, tries.lock = tries.lock, None
+            if lock_held is not None:
+                try:
+                    await lock_held.__aexit__(None, None, None)
+                finally:
+                    tries.end(hand_over)
         if tries.unit is not None:
             return tries.unit
 
@@ -125,19 +132,38 @@ def _budget_of_chain(ports: Ports) -> int:
     return budget
 
 
-async def _take_below_another(
+async def take_below(
     ports: Ports, room_id: str, parents: list[Unit], lock: AbstractAsyncContextManager[None]
 ) -> None:
-    """A hook asks for a room and holds another one meanwhile."""
+    """Take the lock of a room for a hook that holds another one meanwhile.
+
+    Args:
+        ports: The surroundings.
+        room_id: The room.
+        parents: The units whose hooks the running code is in, innermost first.
+        lock: The room's lock.
+
+    Raises:
+        ConflictError: ``lock.self``.
+        Restart: A circle; see :class:`LockGraph`.
+    """
     ports.graph.before_waiting(room_id, parents)
     parent = parents[0]
     parent.waits_for = (*parent.waits_for, room_id)
     try:
-        await lock.__aenter__()
+        await take_inside(ports, lock)
     finally:
         waits = list(parent.waits_for)
         waits.remove(room_id)
         parent.waits_for = tuple(waits)
+
+
+async def take_inside(ports: Ports, lock: AbstractAsyncContextManager[None]) -> None:
+    """A task that has outlived a hook has inherited the lock of that hook's message, and must not get in through it."""
+    if all(node.alive for node in ancestry(ports.kit)):
+        await lock.__aenter__()
+    else:
+        await as_stranger(lock.__aenter__())
 
 
 class _Tries:
@@ -229,20 +255,16 @@ class _Tries:
         unit.doomed = None
         self._again()
 
-    async def release(self, hand_over: HandOver) -> None:
-        """Give the lock back and hand over what was committed, whatever happens meanwhile."""
-        lock = self.lock
-        if lock is None:
+    def end(self, hand_over: HandOver) -> None:
+        """The lock is given back: hand over what was committed, whatever happened meanwhile."""
+        unit = self.unit
+        if unit is None:
             return
-        self.lock = None
-        if self.parents or (self.unit is not None and self.unit.in_graph):
+        if self.parents or unit.in_graph:
             self._close()
-        try:
-            await lock.__aexit__(None, None, None)
-        finally:
-            if self.answer is not None and self.batch is not None and self.unit is not None:
-                hand_over(self.unit, self.batch, self.answer)
-                self.bounds.finish()
+        if self.answer is not None and self.batch is not None:
+            hand_over(unit, self.batch, self.answer)
+            self.bounds.finish()
 
     def _is_known(self, unit: Unit, answer: Answer) -> bool:
         """What a refusal means: the first result of the own key, an error, or another try on fresh state."""

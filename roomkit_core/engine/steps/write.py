@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from roomkit_core.background import Bounds
@@ -13,12 +14,15 @@ from roomkit_core.hooks.deciding import Decision, decide
 from roomkit_core.hooks.node import Chain, current, innermost
 from roomkit_core.models.base import build, evolve
 from roomkit_core.models.changes import Key, KeyResult
-from roomkit_core.models.enums import EventStatus
+from roomkit_core.models.enums import EventStatus, RoomStatus
 from roomkit_core.models.event import RoomEvent, Routing
+from roomkit_core.models.ids import new_id
 from roomkit_core.models.task import Observation
 
 CLOSED = "room_closed"
+DETACHED = "channel_detached"
 
+log = logging.getLogger("roomkit.engine")
 
 Written = tuple[RoomEvent | None, str | None]
 """What became of an event in its unit: stored as that event, and not passed on if there is a reason."""
@@ -39,31 +43,33 @@ async def write_event(
     Raises:
         ConflictError: ``loop``: the unit is full.
     """
-    if not takes_writes(unit.status):  # 7
+    ports, saved = unit.ports, unit.draft
+    status = (saved.room or unit.state.base).status
+    if status is not RoomStatus.ACTIVE and not takes_writes(status):  # 7
         return _refuse_closed(unit, key)
-    ports = unit.ports
-    saved = unit.draft
     index = unit.take_index()
     own = unit.draft
     try:
-        chain = chain_of_caller(ports)
+        chain = () if current.get() is None else chain_of_caller(ports)
         reason = blocked_by = None
         if event.chain_depth >= ports.max_chain_depth:
             reason = blocked_by = _too_deep(unit, event)
         else:
             hooks = ports.hooks.deciding(unit.room_id, event.source, chain)
             if hooks:  # 9
+                if key is not None:
+                    own.deciding = (*own.deciding, key)
                 event = _changed(event, fresh, {"index": index})
                 fresh = False
                 decision = await decide(ports.kit, hooks, event, unit, bounds, chain)
                 event, reason, blocked_by = decision.event, decision.reason, decision.blocked_by
                 if decision.has_extras:
                     _keep_extras(unit, decision)
-        binding = unit.bindings[event.source.channel_id]
+        binding = unit.bindings.get(event.source.channel_id)
         if reason is None:  # 10
-            reason = blocked_by = why_not_write(binding)
+            reason = blocked_by = DETACHED if binding is None else why_not_write(binding)
         changes: dict[str, Any] = {"index": index, "status": EventStatus.DELIVERED}
-        if binding.visibility != "all":
+        if binding is not None and binding.visibility != "all":
             changes["visibility"] = effective_visibility(event, binding)
         if reason is None:
             event = _changed(event, fresh, changes)
@@ -86,8 +92,6 @@ async def write_event(
 
 def chain_of_caller(ports: Ports) -> Chain:
     """The hooks that the running code is below; an event that it sends is shown to none of them."""
-    if current.get() is None:
-        return ()
     caller = innermost(ports.kit)
     return () if caller is None else caller.hooks
 
@@ -138,9 +142,21 @@ def _keep_extras(unit: Unit, decision: Decision) -> None:
             tasks=(*unit.draft.tasks, *decision.tasks),
             observations=(*unit.draft.observations, *decision.observations),
         )
-    for injected in decision.injected:
+    for position, (hook, injected) in enumerate(decision.injected):
+        if unit.draft.taken >= unit.ports.max_events:
+            _drop_injected(unit, decision, hook, len(decision.injected) - position)
+            return
         targets = injected.target_channel_ids
-        add_unseen(unit, injected.event, "none" if targets is None else ",".join(targets), decision.event)
+        add_unseen(unit, injected.event, ",".join(targets) if targets else "none", decision.event)
+
+
+def _drop_injected(unit: Unit, decision: Decision, hook: str, count: int) -> None:
+    """The unit is full: the message goes on without the rest of what hooks wanted to add, and handlers are told."""
+    what = f"{count} injected events were dropped: a unit of work holds at most {unit.ports.max_events} events"
+    log.warning("hook %r: %s", hook, what, extra={"room_id": unit.room_id, "event_id": decision.event.id})
+    source = decision.event.source.channel_id
+    note = Announcement("hook_error", source, decision.event.id, {"hook": hook, "error": what})
+    unit.draft = unit.draft.announce(note)
 
 
 def add_unseen(unit: Unit, event: RoomEvent, visibility: str, trigger: RoomEvent) -> None:
@@ -148,6 +164,7 @@ def add_unseen(unit: Unit, event: RoomEvent, visibility: str, trigger: RoomEvent
     index = unit.take_index()
     event = evolve(
         event,
+        id=new_id(),  # the hook may use one event again and again
         room_id=unit.room_id,
         index=index,
         status=EventStatus.DELIVERED,

@@ -44,15 +44,23 @@ class Life:
     async def enter(self) -> None:
         """Open the background and start."""
         self._group = await self._ports.background.open()
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self._end_group()
+            raise
 
     async def leave(self, timeout: float) -> None:
-        """Close, and end the background."""
+        """Close, also if the caller is being cancelled, and end the background."""
         try:
-            await self.close(timeout)
+            with anyio.CancelScope(shield=True):
+                await self.close(timeout)
         finally:
-            group, self._group = self._group, None
-            await self._ports.background.close_group(group)
+            await self._end_group()
+
+    async def _end_group(self) -> None:
+        group, self._group = self._group, None
+        await self._ports.background.close_group(group)
 
     async def run(self, task_status: TaskStatus[None]) -> None:
         """Keep a kit running until it is cancelled."""
@@ -61,8 +69,7 @@ class Life:
             task_status.started()
             await anyio.sleep_forever()
         finally:
-            with anyio.CancelScope(shield=True):
-                await self.leave(10.0)
+            await self.leave(10.0)
 
     async def start(self) -> None:
         """Open the store, start plugins and channels, once; whoever comes meanwhile waits."""

@@ -10,6 +10,7 @@ from roomkit_core.engine.pure.permissions import sees
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Unit, held_units, own_unit
 from roomkit_core.engine.steps.passage import enter
+from roomkit_core.engine.steps.tenure import take_below, take_inside
 from roomkit_core.engine.verbs.tenures import change_room, system_event
 from roomkit_core.errors import (
     ChannelNotFoundError,
@@ -138,9 +139,12 @@ class Rooms:
 
     async def _delete(self, room_id: str, held: list[Unit], bounds: Bounds) -> bool:
         ports = self._ports
+        lock = ports.locks.locked(room_id)
         if held:
-            ports.graph.before_waiting(room_id, held)
-        async with ports.locks.locked(room_id):
+            await take_below(ports, room_id, held, lock)
+        else:
+            await take_inside(ports, lock)
+        try:
             snapshot = await ports.store.load_room(room_id)
             bound = () if snapshot is None else tuple(snapshot.bindings)
             bounds.shield = True
@@ -149,6 +153,8 @@ class Rooms:
             ports.hooks.forget_room(room_id)
             self._runners.forget(room_id)
             bounds.shield = False
+        finally:
+            await lock.__aexit__(None, None, None)
         if deleted:
             ports.handlers.emit("room_deleted", room_id=room_id)
             for channel_id in bound:
