@@ -132,9 +132,7 @@ def _budget_of_chain(ports: Ports) -> int:
     return budget
 
 
-async def take_below(
-    ports: Ports, room_id: str, parents: list[Unit], lock: AbstractAsyncContextManager[None]
-) -> None:
+async def take_below(ports: Ports, room_id: str, parents: list[Unit], lock: AbstractAsyncContextManager[None]) -> None:
     """Take the lock of a room for a hook that holds another one meanwhile.
 
     Args:
