@@ -135,9 +135,10 @@ def _what_is_wrong(answer: Any, event: RoomEvent) -> Exception | None:
         return TypeError(f"a deciding hook returns a HookResult, not {type(answer).__name__}")
     if answer.action is HookAction.MODIFY and not isinstance(answer.event, RoomEvent):
         return TypeError(f"modify needs a RoomEvent, not {type(answer.event).__name__}")
-    rooms = {task.room_id for task in answer.tasks} | {seen.room_id for seen in answer.observations}
-    if rooms - {event.room_id}:
-        return ValueError(f"a hook in room {event.room_id!r} notes something about {', '.join(sorted(rooms))}")
+    if answer.tasks or answer.observations:
+        rooms = {task.room_id for task in answer.tasks} | {seen.room_id for seen in answer.observations}
+        if rooms != {event.room_id}:
+            return ValueError(f"a hook in room {event.room_id!r} notes something about {', '.join(sorted(rooms))}")
     return None
 
 

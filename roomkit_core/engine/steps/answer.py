@@ -27,6 +27,7 @@ from roomkit_core.models.changes import Discharge
 from roomkit_core.models.channel import ChannelBinding, ChannelOutput
 from roomkit_core.models.content import TextContent
 from roomkit_core.models.event import EventSource, RoomEvent, Routing
+from roomkit_core.models.ids import new_id
 from roomkit_core.models.kinds import HookTrigger
 from roomkit_core.models.work import Outcome, WorkState
 
@@ -175,9 +176,13 @@ async def _read_stream(output: ChannelOutput, event: RoomEvent, binding: Channel
 
 
 def _complete(answer: RoomEvent, event: RoomEvent, work: Work) -> RoomEvent:
-    """What the channel said, as part of the chain: it cannot choose its room, its source or its depth."""
+    """What the channel said, as a new event of the chain: it cannot choose its id, its room, its source or its depth.
+
+    A bot may answer with one event again and again, or with the one that it was asked about.
+    """
     origin = event.correlation_id or event.id
     changes: dict[str, Any] = {
+        "id": new_id(),
         "room_id": event.room_id,
         "source": evolve(answer.source, channel_id=work.row.channel_id, channel_type=work.target.channel.channel_type),
         "chain_depth": event.chain_depth + 1,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from roomkit_core.background import Expired
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.pure.keys import message_key
+from roomkit_core.engine.pure.permissions import takes_writes
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.targets import Target
@@ -17,7 +18,7 @@ from roomkit_core.engine.state.unit_of_work import Unit, own_unit
 from roomkit_core.engine.steps.join_room import attach_source, learn_route, make_room
 from roomkit_core.engine.steps.passage import Passage
 from roomkit_core.engine.steps.tenure import tenure
-from roomkit_core.engine.steps.write import CLOSED, DETACHED, Written, in_chain, write_event
+from roomkit_core.engine.steps.write import CLOSED, DETACHED, Written, in_chain, refuse, write_event
 from roomkit_core.errors import ChannelNotRegisteredError, RoomNotFoundError
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.interfaces.channel import event_from_message
@@ -37,6 +38,7 @@ class Inbound(Passage):
     Attributes:
         message: What arrived.
         room_id: Where it goes, once that is known.
+        named_room: Where its sender says that it goes.
         target: The channel on which it arrived.
         key: Its idempotency key, if it has one.
         conversation: Its conversation key, if its channel has conversations.
@@ -62,7 +64,7 @@ class Inbound(Passage):
     ) -> None:
         super().__init__(ports, runners, wait)
         self.message = message
-        self.room_id = room_id
+        self.room_id = self.named_room = room_id
 
     async def process(self) -> InboundResult:
         """Bring the message in; see :meth:`RoomKit.process_inbound`."""
@@ -103,7 +105,7 @@ class Inbound(Passage):
                 )
             except RoomNotFoundError:
                 # The room was deleted between the plan and the commit: the message begins anew at its route.
-                self.room_id = None
+                self.room_id = self.named_room
                 continue
             if unit.known is not None:
                 self.known = unit.known
@@ -211,9 +213,9 @@ class Inbound(Passage):
         unit.aftermath = self.aftermath
         if self.key is not None and await self.is_decided(unit):
             return
-        if self.message.channel_id not in unit.bindings:
+        if self.message.channel_id not in unit.bindings and takes_writes(unit.status):
             if not attach_source(unit, self.target, self.message):
-                self.written = None, DETACHED
+                self.written = refuse(unit, self.key, DETACHED)
                 return
         if self.conversation is not None:
             await learn_route(unit, self.target, self.message, self.conversation)

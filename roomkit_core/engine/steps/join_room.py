@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roomkit_core.engine.pure.permissions import takes_writes
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.targets import Target
@@ -101,6 +102,8 @@ async def learn_route(unit: Unit, target: Target, message: InboundMessage, conve
     """
     durable = unit.state.bindings.get(message.channel_id)
     if target.is_live or (durable is not None and message.sender_id in durable.routes):
+        return
+    if not takes_writes(unit.status):  # a closed room learns nothing, or it would keep the conversation from a new one
         return
     binding = unit.bindings[message.channel_id]
     if message.sender_id not in binding.routes:

@@ -70,15 +70,15 @@ class Send(Passage):
         unit.aftermath = self.aftermath
         event = self.event
         source = event.source
-        binding = unit.bindings.get(source.channel_id)
-        if binding is None:
-            raise ChannelNotFoundError(f"channel {source.channel_id!r} is not attached to room {unit.room_id!r}")
         if self.key is not None:
             known = unit.find_key(self.key) or await self.ports.store.find_key(self.key)
             if known is not None:
                 self.original = next((e.event for e in unit.draft.entries if e.event.id == known.event_id), None)
                 await self.recall(known)
                 return
+        binding = unit.bindings.get(source.channel_id)
+        if binding is None:
+            raise ChannelNotFoundError(f"channel {source.channel_id!r} is not attached to room {unit.room_id!r}")
         if source.channel_type != binding.channel_type:
             event = evolve(event, source=evolve(source, channel_type=binding.channel_type))
         self.written = await write_event(unit, event, self.bounds, self.key)
@@ -94,6 +94,8 @@ class Send(Passage):
         if self.known is not None:
             if self.original is not None:
                 return self.original
+            if self.known.reason == CLOSED:
+                raise RoomClosedError(f"room {self.known.room_id!r} was closed when this was said first")
             raise DuplicateError(
                 f"the key was used before, and what it stood for is gone ({self.known.reason or 'deleted'})"
             )

@@ -16,7 +16,7 @@ from roomkit_core.engine.state.lock_graph import Restart
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.unit_of_work import UNTOUCHED, Joined, Unit, held_units, own_unit
-from roomkit_core.errors import ConflictError, RoomNotFoundError, StaleLeaseError, StoreError
+from roomkit_core.errors import ChannelNotFoundError, ConflictError, RoomNotFoundError, StaleLeaseError, StoreError
 from roomkit_core.hooks.node import Node, ancestry, current, innermost
 from roomkit_core.interfaces.store import Answer, Ticket
 from roomkit_core.models.changes import Committed, Discharge, Key, Refused
@@ -193,7 +193,13 @@ class _Tries:
             if state is None:
                 raise RoomNotFoundError(f"room {self.room_id!r} does not exist")
             unit = self._open(state)
-            await self.write(unit)
+            try:
+                await self.write(unit)
+            except ChannelNotFoundError:
+                if not await _was_stale(unit):
+                    raise
+                self._again()
+                continue
             if unit.doomed is not None:
                 raise unit.doomed
             if unit.draft is UNTOUCHED and not unit.discharges:

@@ -46,7 +46,7 @@ async def write_event(
     ports, saved = unit.ports, unit.draft
     status = (saved.room or unit.state.base).status
     if status is not RoomStatus.ACTIVE and not takes_writes(status):  # 7
-        return _refuse_closed(unit, key)
+        return refuse(unit, key, CLOSED)
     index = unit.take_index()
     own = unit.draft
     try:
@@ -103,11 +103,12 @@ def _changed(event: RoomEvent, in_place: bool, changes: dict[str, Any]) -> RoomE
     return build(RoomEvent, {**event.__dict__, **changes})
 
 
-def _refuse_closed(unit: Unit, key: Key | None) -> Written:
-    unit.refusal = CLOSED
+def refuse(unit: Unit, key: Key | None, reason: str) -> Written:
+    """The verdict that rests on the room alone: nothing is stored but what was decided about the key."""
+    unit.refusal = reason
     if key is not None:
-        unit.decide_key(key, KeyResult(unit.room_id, None, True, CLOSED))
-    return None, CLOSED
+        unit.decide_key(key, KeyResult(unit.room_id, None, True, reason))
+    return None, reason
 
 
 def _too_deep(unit: Unit, event: RoomEvent) -> str:

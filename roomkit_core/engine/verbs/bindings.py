@@ -126,6 +126,7 @@ class Bindings:
             binding = unit.bindings.get(channel_id)
             found = binding is not None
             if binding is None:
+                unit.refusal = "channel.not_attached"
                 return
             bindings = {key: value for key, value in unit.bindings.items() if key != channel_id}
             unit.change(

@@ -179,6 +179,24 @@ class Rooms:
         """A page of everything that is stored."""
         own = own_unit(self._ports, room_id) if current.get() is not None else None
         store = self._ports.store
+        if own is not None and own[1].draft.entries:
+            # A page as it would be after the commit of the unit. Rare, so it may read from the start.
+            has_cursor = after_index is not None or before_index is not None
+            backwards = before_index is not None or (newest_first and not has_cursor)
+            first, end = (0 if has_cursor else max(offset, 0)), max(limit, 0)
+            found = await store.list_events(
+                room_id,
+                0,
+                first + end,
+                visibility_filter,
+                after_index=after_index,
+                before_index=before_index,
+                newest_first=newest_first,
+            )
+            found = [*found, *_of_unit(own[1], visibility_filter, after_index, before_index)]
+            if backwards:
+                return found[max(0, len(found) - first - end) : max(0, len(found) - first)]
+            return found[first : first + end]
         stored = await store.list_events(
             room_id,
             offset,
@@ -188,8 +206,6 @@ class Rooms:
             before_index=before_index,
             newest_first=newest_first,
         )
-        if own is not None and own[1].draft.entries:
-            return _with_unit(own[1], stored, limit, visibility_filter, after_index, before_index, newest_first)
         if not stored and own is None and not await store.heads((room_id,)):
             raise _not_found(room_id)
         return stored
@@ -197,9 +213,8 @@ class Rooms:
     async def read(self, room_id: str, *, viewer: str, after: Cursor | None = None, limit: int = 100) -> Page:
         """What a channel may see of the timeline after a cursor, by the predicate of the planner.
 
-        The gap read of live clients: subscribe first, then read until ``more`` is False. The cursor moves over events
-            that
-        the viewer may not see.
+        The gap read of live clients: subscribe first, then read until ``more`` is False. The cursor moves over
+        events that the viewer may not see.
 
         Args:
             room_id: The room.
@@ -247,25 +262,15 @@ class Rooms:
         return binding
 
 
-def _with_unit(
-    unit: Unit,
-    stored: list[RoomEvent],
-    limit: int,
-    visibility: str | None,
-    after: int | None,
-    before: int | None,
-    newest_first: bool,
-) -> list[RoomEvent]:
-    """A page as it would be after the commit of the unit."""
-    more = [
+def _of_unit(unit: Unit, visibility: str | None, after: int | None, before: int | None) -> list[RoomEvent]:
+    """The events of a unit that belong to a page of the timeline."""
+    return [
         entry.event
         for entry in unit.entries()
         if (visibility is None or entry.event.visibility == visibility)
         and (after is None or entry.event.index > after)
         and (before is None or entry.event.index < before)
     ]
-    page = [*stored, *more]
-    return page[-limit:] if newest_first or before is not None else page[:limit]
 
 
 def _not_found(room_id: str) -> RoomNotFoundError:
