@@ -264,7 +264,7 @@ class Model:
 
     def attach(self, room_id: str, channel: str, binding: Binding, takeover: bool) -> None:
         room = self.room(room_id)
-        claimed = [(channel, address) for address in binding.routes.values()]
+        claimed = [] if room.closed else [(channel, address) for address in binding.routes.values()]
         if not takeover and any(self.conversations.get(key, room_id) != room_id for key in claimed):
             raise Missing(ConversationTakenError)
         self.conversations.update(dict.fromkeys(claimed, room_id))
@@ -414,7 +414,10 @@ class RoomsMachine(RuleBasedStateMachine):
         assert [event.index for event in page.events] == [
             index
             for index, said in enumerate(room.timeline)
-            if index >= start and binding.reads and said.blocked_by is None and is_for(said.visibility, channel, binding)
+            if index >= start
+            and binding.reads
+            and said.blocked_by is None
+            and is_for(said.visibility, channel, binding)
         ]
 
     # --- saying something ---

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roomkit_core.engine.flow.runners import Runners
-from roomkit_core.engine.pure.permissions import receives
+from roomkit_core.engine.pure.permissions import receives, takes_writes
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Entry, Unit, own_unit
 from roomkit_core.engine.steps.join_room import TOMBSTONES
@@ -102,7 +102,9 @@ class Bindings:
         return unit.bindings[channel_id]
 
     async def _claim(self, unit: Unit, binding: ChannelBinding, takeover: bool) -> None:
-        """Take the conversations that the binding's routes lead to."""
+        """Take the conversations that the binding's routes lead to; a closed room would only keep them from a new one."""
+        if not takes_writes(unit.status):
+            return
         for route in binding.routes.values():
             conversation = (binding.channel_id, route.thread or route.address)
             holder = await self._ports.store.find_conversation(conversation)
