@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from roomkit_core.background.bounds import Bounds, bounds_of
 from roomkit_core.errors import KitStateError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Background:
         self._quiet: list[anyio.Event] = []
         self._start_up: Callable[[], Awaitable[None]] | None = None
         self.is_started = True
-        self.new_scope: Callable[[], anyio.CancelScope] = anyio.CancelScope
+        self.new_bounds: type[Bounds] = Bounds
         self.draining = False
         self.closed = False
 
@@ -85,14 +86,14 @@ class Background:
                 hint="Use 'async with kit:', or 'await nursery.start(kit.run)'.",
             )
         self._loop = loop
-        self.new_scope = type(anyio.CancelScope())
+        self.new_bounds = bounds_of(type(anyio.CancelScope()))
 
     async def open(self) -> TaskGroup | None:
         """Begin on this loop. On trio, opens the task group that :meth:`close_group` has to end in the same task."""
         if self.closed or self._loop is not None:
             self.check()
             return None
-        self.new_scope = type(anyio.CancelScope())
+        self.new_bounds = bounds_of(type(anyio.CancelScope()))
         self._loop = _running_loop()
         if self._loop is not None:
             return None

@@ -42,6 +42,8 @@ class InMemoryLockManager(RoomLockManager):
         ValueError: ``max_locks`` is below 1.
     """
 
+    releases_at_once = True
+
     def __init__(self, max_locks: int = 1024) -> None:
         if max_locks < 1:
             raise ValueError(f"max_locks must be at least 1, not {max_locks}")

@@ -13,8 +13,7 @@ from inspect import isawaitable
 from types import CoroutineType
 from typing import Any, Protocol
 
-from roomkit_core.background import Bounds
-from roomkit_core.background.bounds import Late
+from roomkit_core.background import Bounds, Late
 from roomkit_core.hooks.node import Chain, Node, current
 from roomkit_core.hooks.registration import HookRegistration
 from roomkit_core.models.base import evolve

@@ -25,6 +25,9 @@ class RoomLockManager(ABC):
     - **Released from anywhere.** ``__aexit__`` may run in another task or context than ``__aenter__``.
     """
 
+    releases_at_once: bool = False
+    """Whether leaving a lock never suspends. The engine then leaves it without a shield against cancellation."""
+
     @abstractmethod
     def locked(self, room_id: str) -> AbstractAsyncContextManager[None]:
         """The lock of a room, to be entered once with ``async with``.

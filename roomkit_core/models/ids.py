@@ -40,7 +40,7 @@ def check_id(value: str, what: str) -> str:
         ValueError: It has other characters than letters, digits and ``._:@+-``, is empty or longer than 128, or
             is a word of the visibility vocabulary.
     """
-    if not _id.match(value) or value in VISIBILITY_WORDS:
+    if not _id.fullmatch(value) or value in VISIBILITY_WORDS:
         raise ValueError(
             f"{what} {value!r} is not usable: 1 to 128 of letters, digits and ._:@+- are, "
             f"except the words {', '.join(sorted(VISIBILITY_WORDS))}"

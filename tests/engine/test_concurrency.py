@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
@@ -21,7 +21,6 @@ from roomkit_core import (
     EventStatus,
     HookResult,
     HookTrigger,
-    InboundMessage,
     InboundResult,
     RoomContext,
     RoomEvent,
@@ -63,8 +62,8 @@ async def persist(call: Callable[[], Awaitable[InboundResult]]) -> InboundResult
         try:
             return await call()
         except ConflictError as error:
-            assert error.retryable
-            assert error.code == "store.conflict"
+            if not error.retryable:
+                raise
 
 
 # ------------------------------------------------------------------------------------------------------------ one kit
@@ -361,7 +360,7 @@ async def test_t4_a_send_with_a_key_that_comes_to_both_kits_at_once_is_one_event
         assert (await texts_of(pair[1], "room"), sms.texts) == (["once"], ["once"])
 
 
-# ----------------------------------------------------------------------------- what one kit knows and the other does not
+# ---------------------------------------------------------------------------- what one kit knows and the other does not
 
 
 Deed = Callable[[RoomKit], Awaitable[Any]]
@@ -535,10 +534,6 @@ async def cancel_when_blocked(scope: anyio.CancelScope, gate: anyio.Event, phase
     gate.set()
 
 
-def kinds(events: Iterable[RoomEvent]) -> list[str]:
-    return [event.type for event in events]
-
-
 async def test_t7_a_hook_that_writes_from_many_tasks_at_once_writes_all_of_it() -> None:
     """Children of one hook exclude each other where they write."""
     dawdle = dawdling(16)
@@ -563,7 +558,7 @@ async def test_t7_a_hook_that_writes_from_many_tasks_at_once_writes_all_of_it() 
         assert sorted(map(text_of, await messages_of(kit, "room"))) == sorted(
             ["hi", *(f"child {number}" for number in range(10))]
         )
-        assert kinds(events).count("channel_updated") == 10
+        assert [event.type for event in events].count("channel_updated") == 10
         assert len((await kit.get_binding("room", "bot")).metadata) == 10
         await check_order(kit, "room")
 
@@ -587,5 +582,4 @@ async def test_t24_locks_and_runners_of_a_burst_are_gone_afterwards() -> None:
         assert await kit.store.list_rooms() == []
         assert await rows_of(kit) == []
         assert [kit.hook_engine.select(HookTrigger.AFTER_BROADCAST, room_id) for room_id in rooms] == [()] * 200
-        incoming: InboundMessage = message("again")
-        assert not (await kit.process_inbound(incoming, room_id="room0")).blocked
+        assert not (await kit.process_inbound(message("again"), room_id="room0")).blocked

@@ -588,7 +588,7 @@ async def test_t34_channels_and_contents_of_kinds_that_the_core_does_not_know_ar
 
 
 async def test_t35_what_a_channel_does_follows_from_what_it_offers_and_not_from_its_class() -> None:
-    """One class is live, answers, and is bound as a transport: it gets hints and is asked, and nothing is owed to it."""
+    """A class that is live and answers, bound as a transport: it gets hints and is asked, and nothing is owed to it."""
 
     class Both(LiveProbe):
         channel_type = ChannelType("kiosk")

@@ -1,8 +1,8 @@
 """Rooms against a simple model of the documentation, by random sequences of verbs.
 
 The model is written from what the documentation promises, without the engine's code: plain lists and dictionaries, one
-verb after the other. Each step is done to the kit and to the model, and then both are compared: what the verb returned or
-raised, who was told about the message, the timeline, the bindings, and what each channel may read.
+verb after the other. Each step is done to the kit and to the model, and then both are compared: what the verb returned
+or raised, who was told about the message, the timeline, the bindings, and what each channel may read.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Missing(Exception):
         self.error = error
 
 
-@dataclass
+@dataclass(eq=False)
 class Said:
     """One entry of a timeline."""
 
@@ -69,7 +69,6 @@ class Said:
     text: str
     visibility: str
     blocked_by: str | None = None
-    number: int = field(default_factory=count().__next__)
 
 
 @dataclass
@@ -173,8 +172,6 @@ class Model:
                 answers |= name == "ai" and channel != "ai" and text.startswith("?")
                 if name == "ai" and channel != "ai":
                     told.append((name, None, text))
-            elif name == "ai":  # it answers whatever it is bound as, and nothing is sent by it
-                raise AssertionError("the machine binds it as one that is asked")
             elif name == "web":
                 told.append((name, None, text))
             else:
@@ -330,14 +327,17 @@ class RoomsMachine(RuleBasedStateMachine):
 
     def do(self, verb: Callable[[], Awaitable[Any]], modelled: Callable[[], Any]) -> tuple[Any, Any]:
         """Do it to both; what they return, or None for both if both refuse."""
+        error, expected = None, None
         try:
             expected = modelled()
         except Missing as missing:
-            with pytest.raises(missing.error) as refused:
-                self.portal.call(self._settle, verb)
-            assert type(refused.value) is missing.error
-            return None, None
-        return self.portal.call(self._settle, verb), expected
+            error = missing.error
+        if error is None:
+            return self.portal.call(self._settle, verb), expected
+        with pytest.raises(error) as refused:
+            self.portal.call(self._settle, verb)
+        assert type(refused.value) is error
+        return None, None
 
     async def _settle(self, verb: Callable[[], Awaitable[Any]]) -> Any:
         for log in (self.web.seen, self.web.got, self.sms.sent, self.mail.sent, self.ai.asked):
@@ -577,6 +577,5 @@ def test_t3_t4_t6_t29_rooms_do_what_the_documentation_says_whatever_the_order(ba
                 deadline=None,
                 database=None,
                 suppress_health_check=list(HealthCheck),
-                print_blob=False,
             ),
         )

@@ -205,10 +205,22 @@ async def test_a_message_does_not_bring_back_a_channel_that_was_detached_on_purp
 
 async def test_t29_indexes_begin_at_zero_and_blocked_events_have_their_own() -> None:
     async with open_kit(LiveProbe()) as kit:
-        indexes = []
-        for text in ("one", "muted", "two"):
-            await (kit.mute if text == "muted" else kit.unmute)("room", "live") if indexes else None
-            result = await kit.process_inbound(message(text), room_id="room")
-            indexes.append((result.event.index, result.blocked))
+        first = await kit.process_inbound(message("one"), room_id="room")
+        await kit.mute("room", "live")
+        blocked = await kit.process_inbound(message("muted"), room_id="room")
+        await kit.unmute("room", "live")
+        last = await kit.process_inbound(message("two"), room_id="room")
 
-        assert indexes == [(0, False), (2, True), (4, False)]
+        results = [(result.event.index, result.blocked) for result in (first, blocked, last)]
+        assert results == [(0, False), (2, True), (4, False)]
+
+
+@pytest.mark.parametrize("room_id", ["", "a room", "a,b", "all", "internal", "room\n", "x" * 129])
+async def test_an_id_that_cannot_be_used_is_refused_by_whatever_would_make_the_room(room_id: str) -> None:
+    async with open_kit(LiveProbe()) as kit:
+        with pytest.raises(ValueError, match="not usable"):
+            await kit.create_room(room_id)
+        with pytest.raises(ValueError, match="not usable"):
+            await kit.process_inbound(message(), room_id=room_id)
+
+        assert await kit.store.list_rooms() == []

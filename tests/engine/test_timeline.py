@@ -1,4 +1,4 @@
-"""Reading timelines: pages by offset and by cursor, what a viewer may see, cursors, and what a hook sees of its unit."""
+"""Reading timelines: pages by offset and by cursor, what a viewer may see, and what a hook sees of its own unit."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Runners:
         self._waiting[row.id] = following, row
 
     def forget(self, room_id: str, channel_id: str | None = None, event_id: str | None = None) -> None:
-        """Queued rows were withdrawn: all of the room, of one channel in it, or about one event. Nobody waits for them."""
+        """Queued rows were withdrawn, of a room, a channel in it, or one event; whoever waits for them is let go."""
         for row_id, (following, row) in list(self._waiting.items()):
             if row.room_id == room_id and channel_id in (None, row.channel_id) and event_id in (None, row.event_id):
                 del self._waiting[row_id]

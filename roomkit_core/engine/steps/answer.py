@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from roomkit_core.background import Bounds, Expired, bounded
+from roomkit_core.background import Expired
 from roomkit_core.engine.flow.runners import Runners, Work
 from roomkit_core.engine.pure.permissions import takes_writes
 from roomkit_core.engine.state.ports import Ports
@@ -99,7 +99,7 @@ class Answer:
     async def _commit(self, work: Work, event: RoomEvent, output: ChannelOutput) -> None:
         assert self.runners is not None
         ports, row = self._ports, work.row
-        bounds = Bounds(ports.process_timeout)
+        bounds = ports.background.new_bounds(ports.process_timeout)
         aftermath = Aftermath(ports, self.runners, inline=False)
         aftermath.answer_to(work.following)
         answers = [_complete(answer, event, work) for answer in output.response_events]
@@ -128,7 +128,7 @@ class Answer:
             discharges=(Discharge(row.id, row.token, ANSWERED),),
         )
         try:
-            await bounded(bounds, steps)
+            await bounds.run(steps)
         except Expired:
             raise ConflictError(f"the answer was not committed within {ports.process_timeout:g} s") from None
 

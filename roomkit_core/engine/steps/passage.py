@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from roomkit_core.background import Bounds, bounded
 from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
@@ -44,8 +43,7 @@ class Passage:
         inside = current.get() is not None and is_inside(ports.kit)
         self.wait: Wait = "committed" if inside else wait
         self.aftermath = Aftermath(ports, runners, inline=self.wait != "committed")
-        self.bounds = bounds = Bounds(ports.process_timeout)
-        bounds.new_scope = ports.background.new_scope
+        self.bounds = ports.background.new_bounds(ports.process_timeout)
         if inside:
             self._stand_inside()
 
@@ -55,7 +53,7 @@ class Passage:
         if node is None or not node.alive:
             return
         if node.bounds is not None:
-            self.bounds = Bounds(self.ports.process_timeout, node.bounds)
+            self.bounds = self.ports.background.new_bounds(self.ports.process_timeout, node.bounds)
         if node.unit is not None and node.unit.aftermath is not None:
             self.aftermath.answer_to(node.unit.aftermath.follow())
         elif node.follow is not None:
@@ -70,7 +68,7 @@ class Passage:
         if not self.ports.background.is_started:
             await self.ports.background.started()
         try:
-            result = await bounded(self.bounds, steps)
+            result = await self.bounds.run(steps)
         except BaseException:
             self.aftermath.abandon()
             raise

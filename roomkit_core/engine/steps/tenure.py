@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
+from anyio import CancelScope
+
 from roomkit_core.background import Bounds, as_stranger
 from roomkit_core.engine.state.commit import Batch, assemble, next_state
 from roomkit_core.engine.state.lock_graph import Restart
@@ -93,7 +95,10 @@ async def tenure(
             lock_held, tries.lock = tries.lock, None
             if lock_held is not None:
                 try:
-                    await lock_held.__aexit__(None, None, None)
+                    if ports.locks.releases_at_once:
+                        await lock_held.__aexit__(None, None, None)
+                    else:
+                        await release(lock_held)
                 finally:
                     tries.end(hand_over)
         if tries.unit is not None:
@@ -208,7 +213,7 @@ class _Tries:
                     return
             else:
                 batch = assemble(unit)
-                bounds.shield = True
+                bounds.is_committing = True
                 ticket = ports.store.submit(batch.changes)
                 answer = ticket.answer
                 if answer is None:
@@ -217,7 +222,7 @@ class _Tries:
                     ports.cache.put(self.room_id, next_state(unit, batch, answer))
                     self.batch, self.answer = batch, answer
                     return
-                bounds.shield = False
+                bounds.is_committing = False
                 if self._is_known(unit, answer):
                     return
             self._again()
@@ -284,7 +289,8 @@ class _Tries:
     async def _durable(self, unit: Unit, batch: Batch, ticket: Ticket, hand_over: HandOver) -> Answer:
         """Wait for the store. On asyncio a cancellation gets through the shield; then a task of the kit waits."""
         try:
-            return await _answer(self.ports, batch, ticket)
+            with CancelScope(shield=True):
+                answer = await _answer(self.ports, batch, ticket)
         except Exception:
             raise
         except BaseException:
@@ -293,6 +299,13 @@ class _Tries:
             self._close()
             self.ports.background.spawn(_finish, self.ports, unit, batch, ticket, lock, hand_over)
             raise
+        return answer
+
+
+async def release(lock: AbstractAsyncContextManager[None]) -> None:
+    """Give a lock back, also where the caller is cancelled."""
+    with CancelScope(shield=True):
+        await lock.__aexit__(None, None, None)
 
 
 async def _was_stale(unit: Unit) -> bool:
@@ -323,6 +336,8 @@ async def _finish(
         if isinstance(answer, Committed):
             ports.cache.put(unit.room_id, next_state(unit, batch, answer))
     finally:
-        await lock.__aexit__(None, None, None)
-        if isinstance(answer, Committed):
-            hand_over(unit, batch, answer)
+        try:
+            await release(lock)
+        finally:
+            if isinstance(answer, Committed):
+                hand_over(unit, batch, answer)

@@ -102,8 +102,8 @@ class Bindings:
         return unit.bindings[channel_id]
 
     async def _claim(self, unit: Unit, binding: ChannelBinding, takeover: bool) -> None:
-        """Take the conversations that the binding's routes lead to; a closed room would only keep them from a new one."""
-        if not takes_writes(unit.status):
+        """Take the conversations that the binding's routes lead to."""
+        if not takes_writes(unit.status):  # a closed room would only keep them from a new one
             return
         for route in binding.routes.values():
             conversation = (binding.channel_id, route.thread or route.address)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from roomkit_core.background import Bounds, Expired, bounded
+from anyio import CancelScope
+
+from roomkit_core.background import Bounds, Expired
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.pure.permissions import sees
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Unit, held_units, own_unit
 from roomkit_core.engine.steps.passage import enter
-from roomkit_core.engine.steps.tenure import take_below, take_inside
+from roomkit_core.engine.steps.tenure import release, take_below, take_inside
 from roomkit_core.engine.verbs.tenures import change_room, system_event
 from roomkit_core.errors import (
     ChannelNotFoundError,
@@ -131,9 +133,9 @@ class Rooms:
                 code="room.delete_inside",
                 hint="Delete it from an AFTER_BROADCAST observer.",
             )
-        bounds = Bounds(ports.process_timeout)
+        bounds = ports.background.new_bounds(ports.process_timeout)
         try:
-            return await bounded(bounds, self._delete(room_id, held, bounds))
+            return await bounds.run(self._delete(room_id, held, bounds))
         except Expired:
             raise ProcessTimeoutError(f"room {room_id!r} was not deleted in time") from None
 
@@ -147,14 +149,15 @@ class Rooms:
         try:
             snapshot = await ports.store.load_room(room_id)
             bound = () if snapshot is None else tuple(snapshot.bindings)
-            bounds.shield = True
-            deleted = await ports.store.delete_room(room_id)
+            bounds.is_committing = True
+            with CancelScope(shield=True):
+                deleted = await ports.store.delete_room(room_id)
             ports.cache.drop((room_id,))
             ports.hooks.forget_room(room_id)
             self._runners.forget(room_id)
-            bounds.shield = False
         finally:
-            await lock.__aexit__(None, None, None)
+            bounds.finish()
+            await release(lock)
         if deleted:
             ports.handlers.emit("room_deleted", room_id=room_id)
             for channel_id in bound:

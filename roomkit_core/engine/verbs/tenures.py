@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from roomkit_core.background import Bounds, Expired, bounded
+from roomkit_core.background import Expired
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
@@ -31,10 +31,12 @@ async def change_room(ports: Ports, runners: Runners, room_id: str, write: Write
     if not ports.background.is_started:
         await ports.background.started()
     node = innermost(ports.kit) if current.get() is not None else None
-    bounds = Bounds(ports.process_timeout, node.bounds if node is not None and node.alive else None)
+    bounds = ports.background.new_bounds(
+        ports.process_timeout, node.bounds if node is not None and node.alive else None
+    )
     aftermath = Aftermath(ports, runners, inline=False)
     try:
-        return await bounded(bounds, tenure(ports, room_id, write, bounds, aftermath))
+        return await bounds.run(tenure(ports, room_id, write, bounds, aftermath))
     except Expired:
         raise ProcessTimeoutError(f"room {room_id!r} could not be changed within {ports.process_timeout:g} s") from None
 
