@@ -90,6 +90,8 @@ class Outcome(NamedTuple):
 
     A final ``state`` ends the row. ``PENDING`` with a ``due`` asks for another attempt, ``UNKNOWN`` says that nobody
     knows (and marks ``maybe_sent``). ``untouched`` hands the row back as it was, without counting the attempt.
+    ``retry_after`` is how many seconds the provider asked for.
+    ``retry_after`` are the seconds that the provider asked for.
     """
 
     state: WorkState
@@ -97,3 +99,4 @@ class Outcome(NamedTuple):
     reason: str | None = None
     provider_ids: tuple[str, ...] = ()
     untouched: bool = False
+    retry_after: float | None = None

@@ -19,7 +19,7 @@ from roomkit_core import (
     RoomEvent,
     RoomKit,
 )
-from tests.support.channels import LiveProbe, message
+from tests.support.channels import LiveProbe, ScriptedChannel, message
 
 pytestmark = pytest.mark.anyio
 
@@ -116,3 +116,9 @@ async def test_two_channels_cannot_have_one_id() -> None:
     assert kit.unregister_channel("live") is not None
     assert kit.unregister_channel("live") is None
     assert kit.list_channels() == []
+
+
+async def test_when_a_provider_asks_for_time_the_result_says_how_much() -> None:
+    delivery = await deliver_through(ScriptedChannel("later", behave="later"))
+    assert (delivery.state, delivery.status, delivery.retry_after) == (DeliveryState.PENDING, "queued", 30)
+    assert (delivery.error.code, delivery.error.retryable) == ("provider.busy", True)

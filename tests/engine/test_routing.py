@@ -224,3 +224,14 @@ async def test_an_id_that_cannot_be_used_is_refused_by_whatever_would_make_the_r
             await kit.process_inbound(message(), room_id=room_id)
 
         assert await kit.store.list_rooms() == []
+
+
+async def test_a_room_that_a_message_names_takes_a_conversation_that_has_become_free() -> None:
+    async with open_kit(ScriptedChannel("sms")) as kit:
+        await kit.process_inbound(sms_from("+1"), room_id="first")
+        await kit.process_inbound(sms_from("+1"), room_id="second")
+        assert (await kit.process_inbound(sms_from("+1"))).event.room_id == "first"
+
+        await kit.close_room("first")
+        await kit.process_inbound(sms_from("+1"), room_id="second")
+        assert (await kit.process_inbound(sms_from("+1"))).event.room_id == "second"

@@ -758,10 +758,8 @@ async def test_a_kit_that_nobody_entered_works_on_asyncio_and_says_what_to_do_on
     await kit.close()
 
 
-async def test_the_first_verbs_of_a_bare_kit_may_come_at_once(anyio_backend_name: str) -> None:
-    if anyio_backend_name == "trio":
-        pytest.skip("trio has no bare kits")
-
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio has no bare kits
+async def test_the_first_verbs_of_a_bare_kit_may_come_at_once() -> None:
     class Starting(LiveProbe):
         starts = 0
 

@@ -145,7 +145,7 @@ def _outcome(receipt: Receipt) -> Outcome:
     reason = None if receipt.error is None else receipt.error.message
     if receipt.state is DeliveryState.FAILED:
         if receipt.error is not None and receipt.error.retryable:
-            return Outcome(WorkState.PENDING, code, reason)
+            return Outcome(WorkState.PENDING, code, reason, retry_after=receipt.retry_after)
         return Outcome(WorkState.FAILED, code or "delivery.failed", reason)
     state = _ACCEPTED.get(receipt.state)
     if state is None:

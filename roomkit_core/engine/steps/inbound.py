@@ -218,7 +218,8 @@ class Inbound(Passage):
                 self.written = refuse(unit, self.key, DETACHED)
                 return
         if self.conversation is not None:
-            await learn_route(unit, self.target, self.message, self.conversation)
+            is_named = self.named_room is not None
+            await learn_route(unit, self.target, self.message, self.conversation, is_named=is_named)
         # The channel's own object is never changed; one that was made here can be completed, as long as no hook saw it.
         fresh = self.target.translates_plainly and unit.attempt == 1
         self.written = await write_event(unit, self.event, self.bounds, self.key, fresh=fresh)

@@ -95,19 +95,26 @@ def attach_source(unit: Unit, target: Target, message: InboundMessage) -> bool:
     return True
 
 
-async def learn_route(unit: Unit, target: Target, message: InboundMessage, conversation: Conversation) -> None:
+async def learn_route(
+    unit: Unit, target: Target, message: InboundMessage, conversation: Conversation, *, is_named: bool
+) -> None:
     """Remember where the sender is reached, and claim the conversation for this room if nobody has.
 
-    Done once for each sender: whose route the room already knows has been through here.
+    Args:
+        unit: The unit of the message's room.
+        target: The channel on which it arrived.
+        message: The message.
+        conversation: Its conversation key.
+        is_named: The message names its room; otherwise its room is where the conversation already is.
     """
-    durable = unit.state.bindings.get(message.channel_id)
-    if target.is_live or (durable is not None and message.sender_id in durable.routes):
-        return
-    if not takes_writes(unit.status):  # a closed room learns nothing, or it would keep the conversation from a new one
-        return
+    if target.is_live or not takes_writes(unit.status):
+        return  # a closed room learns nothing, or it would keep the conversation from a new one
     binding = unit.bindings[message.channel_id]
-    if message.sender_id not in binding.routes:
+    knows_route = message.sender_id in binding.routes
+    if not knows_route:
         routes = FrozenDict({**binding.routes, message.sender_id: target.channel.reply_route(message)})
         unit.change(bindings={**unit.bindings, message.channel_id: evolve(binding, routes=routes)})
-    if await unit.ports.store.find_conversation(conversation) is None and conversation not in unit.draft.claims:
+    if knows_route and not is_named and message.channel_id in unit.state.bindings:
+        return
+    if conversation not in unit.draft.claims and await unit.ports.store.find_conversation(conversation) is None:
         unit.change(claims=(*unit.draft.claims, conversation))

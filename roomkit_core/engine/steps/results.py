@@ -61,6 +61,7 @@ def _result(row: WorkRow, outcome: Outcome | None) -> DeliveryResult:
         maybe_sent=state is WorkState.UNKNOWN,
         provider_ids=() if outcome is None else outcome.provider_ids,
         error=error,
+        retry_after=None if outcome is None else outcome.retry_after,
     )
 
 
