@@ -193,7 +193,7 @@ class RoomKit:
 
         Cancelling the caller is all or nothing: before the commit nothing is stored, after it everything owed goes on.
         """
-        return await Inbound(self._engine.ports, self._engine.runners, message, room_id, wait).process()
+        return await Inbound(self._engine.ports, self._engine.runners, message, room_id, wait).go()
 
     async def send_event(
         self,
@@ -250,7 +250,7 @@ class RoomKit:
             response_visibility,
             idempotency_key,
         )
-        return await Send(self._engine.ports, self._engine.runners, event, wait, idempotency_key).send()
+        return await Send(self._engine.ports, self._engine.runners, event, wait, idempotency_key).go()
 
     async def get_timeline(
         self,

@@ -106,6 +106,7 @@ class Bounds:
             result: T = end.value
             return result
         except BaseException as error:
+            sent = None  # on trio it may hold the error, whose traceback leads to this frame: a cycle
             if self.scope.__exit__(type(error), error, error.__traceback__):
                 raise Expired from None
             raise
@@ -116,15 +117,11 @@ class Bounds:
         if self.scope.deadline != deadline:
             self.scope.deadline = deadline
 
-    def failure(self, error: BaseException) -> Exception:
-        """What ended the limited code: its own exception, or :class:`Late`; a foreign cancellation is raised again."""
-        if not self.scope.cancel_called:
-            if isinstance(error, Exception):
-                return error
-            raise error
-        if self._renew(error):
-            return Late()
-        raise error
+    def failure(self, error: BaseException) -> Exception | None:
+        """What ended the limited code: its own exception, or :class:`Late`; None if ``error`` is to be raised again."""
+        if self.scope.cancel_called:
+            return Late() if self._renew(error) else None
+        return error if isinstance(error, Exception) else None
 
     def overran(self) -> bool:
         """Whether the limited code came back, but too late; it had swallowed its cancellation."""

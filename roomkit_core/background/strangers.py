@@ -24,3 +24,6 @@ def as_stranger(awaitable: Awaitable[Any]) -> Generator[Any, Any, None]:
                 yielded = context.run(next, steps) if sent is None else context.run(steps.send, sent)
     except StopIteration:
         return
+    except BaseException:
+        sent = None  # on trio it may hold the error, whose traceback leads to this frame: a cycle
+        raise

@@ -107,6 +107,8 @@ async def decide(
             if stage.doomed is not None and isinstance(error, BaseExceptionGroup):
                 raise stage.doomed from None  # a task group of the hook has wrapped what ends the unit
             failure = bounds.failure(error)
+            if failure is None:
+                raise
         else:
             node.die()
             if bounds.suspensions != suspensions and bounds.overran():
@@ -115,6 +117,7 @@ async def decide(
             current.reset(token)
             bounds.limit = None
         if stage.doomed is not None:
+            failure = None
             raise stage.doomed
         if failure is None:
             failure = _what_is_wrong(answer, event)
@@ -123,6 +126,7 @@ async def decide(
         else:
             stage.restore(saved)
             _note_failure(decision, hook, failure)
+            failure = None  # its traceback leads to this frame: a cycle
         if decision.reason is not None:
             break
     return decision

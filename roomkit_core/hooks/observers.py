@@ -179,3 +179,6 @@ def _watched(awaitable: Any, observers: Observers) -> Generator[Any, Any, None]:
                 yielded = steps.send(sent) if sent is not None else next(steps)
     except StopIteration:
         return
+    except BaseException:
+        sent = None  # on trio it may hold the error, whose traceback leads to this frame: a cycle
+        raise

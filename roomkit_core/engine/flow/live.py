@@ -63,6 +63,9 @@ def _go_on(target: Target, steps: Coroutine[Any, Any, None], yielded: Any) -> Ge
         return
     except Exception:
         log.exception(_RAISED, target.channel_id)
+    except BaseException:
+        sent = None  # on trio it may hold the error, whose traceback leads to this frame: a cycle
+        raise
 
 
 async def drain_in_task(ports: Ports, targets: Sequence[Target], following: Following | None) -> None:

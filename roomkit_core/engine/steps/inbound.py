@@ -7,7 +7,6 @@ nothing after it can.
 
 from __future__ import annotations
 
-from roomkit_core.background import Expired
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.pure.keys import message_key
 from roomkit_core.engine.pure.permissions import takes_writes
@@ -32,7 +31,7 @@ from roomkit_core.models.message import InboundMessage, InboundResult
 TIMEOUT = "process_timeout"
 
 
-class Inbound(Passage):
+class Inbound(Passage[InboundResult]):
     """A message on its way.
 
     Attributes:
@@ -66,24 +65,13 @@ class Inbound(Passage):
         self.message = message
         self.room_id = self.named_room = room_id
 
-    async def process(self) -> InboundResult:
-        """Bring the message in; see :meth:`RoomKit.process_inbound`."""
-        try:
-            await self.run(self.steps())
-        except Expired:
-            data = {"timeout": self.ports.process_timeout}
-            channel_id = self.message.channel_id
-            self.ports.handlers.emit(TIMEOUT, room_id=self.room_id, channel_id=channel_id, data=data)
-            return result(None, blocked=True, reason=TIMEOUT)
-        return self.result()
-
     async def steps(self) -> None:
         """The way until the commit. What needs no waiting is a plain call: each coroutine costs as much as a step."""
         self.look_up_channel()  # 1
         if self.key is not None and await self.is_known():
             return
         while True:
-            if not self.is_routed():  # 2
+            if self.room_id is None:  # 2
                 await self.route()
             if not self.has_context():  # 3
                 await self.read_context()
@@ -139,10 +127,6 @@ class Inbound(Passage):
             self.original = await self.ports.store.get_event(self.known.event_id)
 
     # --- 2: route ---
-
-    def is_routed(self) -> bool:
-        """Whether the message names its room."""
-        return self.room_id is not None
 
     async def route(self) -> None:
         """The room of the conversation, if it has one."""
@@ -238,8 +222,15 @@ class Inbound(Passage):
             self.original = next((e.event for e in unit.draft.entries if e.event.id == known.event_id), None)
         return True
 
+    # --- 16: the result ---
+
+    def expired(self) -> InboundResult:
+        data = {"timeout": self.ports.process_timeout}
+        channel_id = self.message.channel_id
+        self.ports.handlers.emit(TIMEOUT, room_id=self.room_id, channel_id=channel_id, data=data)
+        return result(None, blocked=True, reason=TIMEOUT)
+
     def result(self) -> InboundResult:
-        """Step 16."""
         if self.known is not None:
             return result(self.original, blocked=self.known.blocked, reason=self.known.reason)
         event, reason = self.written

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
 
+from roomkit_core.background import Expired
 from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
@@ -25,7 +26,7 @@ def enter(ports: Ports) -> None:
         raise KitStateError("this kit is closing", code="kit.closed", hint="Make a new RoomKit.")
 
 
-class Passage:
+class Passage(ABC, Generic[T]):
     """What every passage has.
 
     Args:
@@ -59,16 +60,14 @@ class Passage:
         elif node.follow is not None:
             self.aftermath.answer_to(node.follow())
 
-    async def run(self, steps: Coroutine[Any, Any, T]) -> T:
-        """Run the steps until the commit within the bounds, then wait for what the caller wants to wait for.
-
-        Raises:
-            Expired: The time was over before the commit.
-        """
+    async def go(self) -> T:
+        """Take the steps until the commit within the bounds, then wait for what the caller wants to wait for."""
         if not self.ports.background.is_started:
             await self.ports.background.started()
         try:
-            result = await self.bounds.run(steps)
+            await self.bounds.run(self.steps())
+        except Expired:
+            return self.expired()
         except BaseException:
             self.aftermath.abandon()
             raise
@@ -77,7 +76,19 @@ class Passage:
                 await self.aftermath.drain()
             if self.aftermath.following is not None:
                 await self._follow(self.aftermath.following)
-        return result
+        return self.result()
+
+    @abstractmethod
+    async def steps(self) -> None:
+        """The way until the commit."""
+
+    @abstractmethod
+    def result(self) -> T:
+        """What the caller gets once the event is committed, or refused."""
+
+    @abstractmethod
+    def expired(self) -> T:
+        """What the caller gets when the time was over before the commit; nothing is stored then."""
 
     async def _follow(self, following: Following) -> None:
         if self.wait == "attempted":

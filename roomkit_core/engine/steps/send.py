@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from roomkit_core.background import Expired
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.pure.keys import content_digest, derived_key, send_key
 from roomkit_core.engine.state.ports import Ports
@@ -21,7 +20,7 @@ from roomkit_core.models.event import EventSource, RoomEvent
 from roomkit_core.models.kinds import ChannelType, EventType
 
 
-class Send(Passage):
+class Send(Passage[RoomEvent]):
     """An event on its way into a room.
 
     Attributes:
@@ -42,21 +41,6 @@ class Send(Passage):
         self.key = _key(ports, event, idempotency_key)
         self.known: KeyResult | None = None
         self.original: RoomEvent | None = None
-
-    async def send(self) -> RoomEvent:
-        """Say it; see :meth:`RoomKit.send_event`."""
-        try:
-            await self.run(self.steps())
-        except Expired:
-            timeout, event = self.ports.process_timeout, self.event
-            channel_id = event.source.channel_id
-            self.ports.handlers.emit(
-                "process_timeout", room_id=event.room_id, channel_id=channel_id, data={"timeout": timeout}
-            )
-            raise ProcessTimeoutError(
-                f"what {channel_id!r} sent to room {event.room_id!r} was not committed within {timeout:g} s"
-            ) from None
-        return self.result()
 
     async def steps(self) -> None:
         """The way until the commit."""
@@ -88,6 +72,16 @@ class Send(Passage):
         self.known = known
         if self.original is None and known.event_id is not None:
             self.original = await self.ports.store.get_event(known.event_id)
+
+    def expired(self) -> RoomEvent:
+        timeout, event = self.ports.process_timeout, self.event
+        channel_id = event.source.channel_id
+        self.ports.handlers.emit(
+            "process_timeout", room_id=event.room_id, channel_id=channel_id, data={"timeout": timeout}
+        )
+        raise ProcessTimeoutError(
+            f"what {channel_id!r} sent to room {event.room_id!r} was not committed within {timeout:g} s"
+        ) from None
 
     def result(self) -> RoomEvent:
         """The stored event, possibly BLOCKED."""

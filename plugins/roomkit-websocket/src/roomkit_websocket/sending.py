@@ -49,7 +49,10 @@ class Sending:
 
     @coroutine
     def drain(self) -> Generator[Any, Any, None]:
-        """Send to everybody who is ready now. Who gets ready while this task waits has drains of their own."""
+        """Send to everybody who is ready now. Who gets ready while this task waits has drains of their own.
+
+        The ordinary case, one item and on asyncio, is written out: it runs with every message.
+        """
         ready = self.ready
         at_once = on_asyncio()
         for _ in range(len(ready)):
@@ -57,33 +60,28 @@ class Sending:
                 return
             client = ready.popleft()
             client.listed = False
-            if at_once and len(client.queue) == 1 and not client.busy and not client.held:
-                yield from self._send_one(client)
-            else:
+            queue = client.queue
+            if not at_once or len(queue) != 1 or client.busy or client.held:
                 yield from self.flush(client)
-
-    @coroutine
-    def _send_one(self, client: Client) -> Generator[Any, Any, None]:
-        """What :meth:`flush` does, for the ordinary case of one item and on asyncio: it runs with every message."""
-        queue = client.queue
-        item = queue[0]
-        client.busy = True
-        try:
-            sending = client.send(item)
+                continue
+            item = queue[0]
+            client.busy = True
             try:
-                waiting_for = sending.send(None)
-            except StopIteration:
-                client.failures = 0
-            except Exception as error:
-                self._failed(client, error)
-            else:
-                yield from self._outwait(client, sending, waiting_for)
-            if queue and queue[0] is item:
-                queue.popleft()
-        finally:
-            client.busy = False
-            if queue and not client.held:
-                self._leave(client)
+                sending = client.send(item)
+                try:
+                    waiting_for = sending.send(None)
+                except StopIteration:
+                    client.failures = 0
+                except Exception as error:
+                    self._failed(client, error)
+                else:
+                    yield from self._outwait(client, sending, waiting_for)
+                if queue and queue[0] is item:
+                    queue.popleft()
+            finally:
+                client.busy = False
+                if queue and not client.held:
+                    self._leave(client)
 
     def _outwait(self, client: Client, sending: Sent, waiting_for: Any) -> Generator[Any, Any, None]:
         """A send that has suspended: those behind it pass on, and its time is limited."""
