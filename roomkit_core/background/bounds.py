@@ -53,6 +53,7 @@ class Bounds:
     is_committing = False
     suspensions = 0
     scope: CancelScope
+    _passage: Any = None
     new_scope: Callable[[], CancelScope] = CancelScope
     _deadline = 0.0  # none yet
     _limit: tuple[float, int] | None = None
@@ -61,6 +62,11 @@ class Bounds:
     def __init__(self, budget: float, outer: Bounds | None = None) -> None:
         self._budget = budget
         self._outer = outer
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the calling code stands in the passage itself, and not in a task that was started from it."""
+        return self._passage is not None and bool(self._passage.cr_running)
 
     def finish(self) -> None:
         """No time bounds the passage any more: it is committed."""
@@ -89,6 +95,7 @@ class Bounds:
         Raises:
             Expired: It ran out of time.
         """
+        self._passage = passage
         self.scope = self.new_scope()
         self.scope.__enter__()
         try:

@@ -29,6 +29,7 @@ from roomkit_core import (
     HookExecution,
     HookResult,
     HookTrigger,
+    ProcessTimeoutError,
     RoomContext,
     RoomEvent,
     RoomKit,
@@ -184,9 +185,13 @@ class Scenario:
         try:
             await act(kit, call)
         except ConflictError as error:
-            # ``loop`` and ``lock.self`` are ordinary errors; a retryable one comes from a busy room beyond.
-            if not error.retryable and error.code not in ("loop", "lock.self"):
+            # These are ordinary errors, and below a stray child its hook may end; others come from a busy room beyond.
+            if not error.retryable and error.code not in ("loop", "lock.self", "hook.ended"):
                 self.unexpected.append(error)
+        except ProcessTimeoutError as error:
+            if not call.is_loose and not self._is_stray(call):
+                self.unexpected.append(error)
+            raise
         except Exception as error:
             self.unexpected.append(error)
             raise
@@ -247,13 +252,20 @@ class Scenario:
             await self._wait()
             try:
                 await say(kit, self._word("stray"), room_id=room_id)
-            except ConflictError:
+            except (ConflictError, ProcessTimeoutError):  # it joined a hook, whose time was over
                 pass
             finally:
                 self.strays -= 1
 
         self.strays += 1
         self.group.start_soon(wander)
+
+    def _is_stray(self, call: Call | None) -> bool:
+        while call is not None:
+            if text_of(call.event).startswith("stray"):
+                return True
+            call = call.parent
+        return False
 
     # ----------------------------------------------------------------------------------------- observers and bots
 

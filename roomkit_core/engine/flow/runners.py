@@ -8,12 +8,14 @@ the runners that are busy find it.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
+from roomkit_core.interfaces.store import WorkFilter
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
 
@@ -56,6 +58,7 @@ class Runners:
         self._handlers = handlers
         self._started: set[tuple[str, int]] = set()
         self._waiting: dict[str, tuple[Following, WorkRow]] = {}
+        self._live: Counter[tuple[str, ...]] = Counter()
 
     def start(self, work: Work) -> bool:
         """Work on a row that was claimed at birth; False if it is not worked on now, or this tenure began before."""
@@ -87,9 +90,10 @@ class Runners:
         self.look(work.target)
 
     def wait_for(self, row: WorkRow, following: Following) -> None:
-        """Somebody waits for a row that is queued behind others."""
-        following.add_queued()
-        self._waiting[row.id] = following, row
+        """Somebody waits for a row that is queued behind a live task of this kit; others are nobody's to wait for."""
+        if self._live[row.lane]:
+            following.add_queued()
+            self._waiting[row.id] = following, row
 
     def forget(self, room_id: str, channel_id: str | None = None, event_id: str | None = None) -> None:
         """Queued rows were withdrawn, of a room, a channel in it, or one event; whoever waits for them is let go."""
@@ -104,15 +108,35 @@ class Runners:
             if work is None:
                 work = await self._next(target)
             while work is not None:
+                lane = work.row.lane
+                self._live[lane] += 1
                 try:
                     await self._handlers[work.row.kind](work)
                 finally:
+                    self._leave(lane)
                     self._started.discard((work.row.id, work.row.token))
                     if work.done is not None:
                         work.done()
+                if self._waiting:
+                    await self._let_go(lane)
                 work = await self._next(target)
         finally:
             target.running -= 1
+
+    def _leave(self, lane: tuple[str, ...]) -> None:
+        self._live[lane] -= 1
+        if not self._live[lane]:
+            del self._live[lane]
+
+    async def _let_go(self, lane: tuple[str, ...]) -> None:
+        """The lane goes on. Rows that another kit works on now are not waited for here any more."""
+        for row_id, (following, row) in list(self._waiting.items()):
+            if row.lane != lane:
+                continue
+            found = await self._ports.store.list_work(WorkFilter(row_id=row_id), limit=1)
+            is_theirs = not found or not found[0].is_open or found[0].owner not in (None, self._ports.owner)
+            if is_theirs and self._waiting.pop(row_id, None) is not None:
+                following.queued_done()
 
     async def _next(self, target: Target) -> Work | None:
         """The oldest due head of the channel, if there is one and the channel is still the kit's."""

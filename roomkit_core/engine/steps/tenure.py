@@ -90,7 +90,8 @@ async def tenure(
         try:
             await tries.run(hand_over)
         except Restart as restart:
-            tries.restart(restart)
+            if not tries.restart(restart):
+                raise _for_this_task(ports, restart) from None
         finally:
             lock_held, tries.lock = tries.lock, None
             if lock_held is not None:
@@ -112,8 +113,10 @@ async def _join(node: Node, unit: Unit, write: Write) -> Unit:
         saved = joined.draft
         try:
             await write(joined)
-        except BaseException:
+        except BaseException as error:
             joined.restore(saved)
+            if isinstance(error, Restart):
+                raise _for_this_task(unit.ports, error) from None
             raise
         return joined
     finally:
@@ -150,7 +153,10 @@ async def take_below(ports: Ports, room_id: str, parents: list[Unit], lock: Abst
         ConflictError: ``lock.self``.
         Restart: A circle; see :class:`LockGraph`.
     """
-    ports.graph.before_waiting(room_id, parents)
+    try:
+        ports.graph.before_waiting(room_id, parents)
+    except Restart as restart:
+        raise _for_this_task(ports, restart) from None
     parent = parents[0]
     parent.waits_for = (*parent.waits_for, room_id)
     try:
@@ -159,6 +165,18 @@ async def take_below(ports: Ports, room_id: str, parents: list[Unit], lock: Abst
         waits = list(parent.waits_for)
         waits.remove(room_id)
         parent.waits_for = tuple(waits)
+
+
+def _for_this_task(ports: Ports, restart: Restart) -> BaseException:
+    """A restart runs up the stack of the task whose unit it ends; a child task of a hook gets an ordinary error."""
+    bounds = None
+    for node in ancestry(ports.kit):
+        unit = node.unit.root if isinstance(node.unit, Joined) else node.unit
+        if unit is restart.unit:
+            bounds = node.bounds
+    if bounds is not None and bounds.is_running:
+        return restart
+    return ConflictError("a circle of rooms whose hooks wait for each other", code="lock.circle")
 
 
 async def take_inside(ports: Ports, lock: AbstractAsyncContextManager[None]) -> None:
@@ -256,13 +274,14 @@ class _Tries:
             raise ConflictError(f"room {self.room_id!r} changed underneath {MAX_ATTEMPTS} times in a row")
         self.attempt += 1
 
-    def restart(self, restart: Restart) -> None:
+    def restart(self, restart: Restart) -> bool:
         """Throw the unit away, if it is the one that has to give up its room."""
         unit = self.unit
         if unit is None or restart.unit is not unit:
-            raise restart
+            return False
         unit.doomed = None
         self._again()
+        return True
 
     def end(self, hand_over: HandOver) -> None:
         """The lock is given back: hand over what was committed, whatever happened meanwhile."""
