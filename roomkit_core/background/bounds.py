@@ -127,7 +127,13 @@ class Bounds:
     def failure(self, error: BaseException) -> Exception | None:
         """What ended the limited code: its own exception, or :class:`Late`; None if ``error`` is to be raised again."""
         if self.scope.cancel_called:
-            return Late() if self._renew(error) else None
+            try:
+                if self._renew(error):
+                    return Late()
+            except Exception as rest:  # what is left of a group without our cancellation; trio raises it
+                return rest
+            if isinstance(error, BaseExceptionGroup):
+                return error.split(Exception)[0]
         return error if isinstance(error, Exception) else None
 
     def overran(self) -> bool:

@@ -15,6 +15,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup, TaskStatus
 
 from roomkit_core.background.bounds import Bounds, bounds_of
@@ -118,14 +119,25 @@ class Background:
         """Start a job in a task of its own. It handles its own errors; one that gets out is logged."""
         if self.closed:
             raise KitStateError("this kit is closed", code="kit.closed")
-        self._running += 1
         context = Context()
         if self._group is not None:
+            self._running += 1
             context.run(self._group.start_soon, self._run_and_count, job, args)
-        else:
-            task: asyncio.Task[None] = context.run(sys.modules["asyncio"].create_task, _run(job, args))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            return
+        if _running_loop() is None:
+            raise KitStateError("no event loop runs", code="kit.not_started")
+        self._running += 1
+        task: asyncio.Task[None] = context.run(sys.modules["asyncio"].create_task, _run(job, args))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def hold(self) -> None:
+        """A caller's passage is under way: the kit is not quiet until :meth:`let_go`."""
+        self._running += 1
+
+    def let_go(self) -> None:
+        """It is through."""
+        self._count_down()
 
     async def _run_and_count(self, job: Job, args: tuple[Any, ...]) -> None:
         try:
@@ -155,6 +167,8 @@ class Background:
     async def cancel(self) -> None:
         """Cancel the jobs that are left, wait for them, and take no new ones."""
         self.closed = True
+        # On asyncio a task that is cancelled before its first step never runs, not even its ``finally``: let all begin.
+        await anyio.lowlevel.checkpoint()
         if self._group is not None:
             self._group.cancel_scope.cancel()
         for task in list(self._tasks):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from roomkit_core.hooks.node import current
 from roomkit_core.hooks.observers import Observer, Observers
 from roomkit_core.models.base import EMPTY, build, freeze
 from roomkit_core.models.hook import FrameworkEvent
@@ -45,8 +46,12 @@ class Handlers:
         channel_id: str | None = None,
         event_id: str | None = None,
         data: dict[str, Any] | None = None,
+        depth: int = 0,
     ) -> None:
-        """Tell those who listen; never waits and never raises."""
+        """Tell those who listen; never waits and never raises.
+
+        ``depth`` is how deep in a chain the thing happened that is told; what a handler does goes on from there.
+        """
         handlers = self._handlers.get(event_type)
         if handlers is None:
             return
@@ -63,4 +68,9 @@ class Handlers:
         )
         for handler in handlers:
             name = getattr(handler, "__name__", type(handler).__name__)
-            self._observers.put(Observer(handler, (event,), name, kind="handler"))
+            self._observers.put(Observer(handler, (event,), name, kind="handler", depth=max(depth, _depth_here()) + 1))
+
+
+def _depth_here() -> int:
+    node = current.get()
+    return 0 if node is None else node.depth

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -137,3 +138,15 @@ def innermost(kit: object) -> Node | None:
 def is_inside(kit: object) -> bool:
     """Whether the running code is inside a call of ``kit`` that has not returned."""
     return current.get() is not None and any(node.alive for node in ancestry(kit))
+
+
+@contextmanager
+def inside(kit: object, kind: str) -> Iterator[None]:
+    """Mark what runs in this block as a call of the kit."""
+    node = Node(kit, kind)
+    token = current.set(node)
+    try:
+        yield
+    finally:
+        node.die()
+        current.reset(token)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from anyio import move_on_after
 
+from roomkit_core.errors import KitStateError
 from roomkit_core.hooks.node import Chain, Node, current
 
 log = logging.getLogger("roomkit.observers")
@@ -118,11 +119,17 @@ class Observers:
     def _call_a_task_unless_closed(self) -> None:
         try:
             self._call_a_task()
-        except Exception:
+        except KitStateError as error:
             self._tasks -= 1
+            if error.code != "kit.closed":
+                return  # no loop runs yet; the start of the kit calls again
             log.warning("%d observers were left when the kit closed", len(self._queue))
             while self._queue:
                 self._drop(self._queue.popleft())
+
+    def wake(self) -> None:
+        """The kit has started: whatever was queued before is called now."""
+        self._call_a_task_unless_closed()
 
     async def _run(self, observer: Observer) -> None:
         node = Node(self._kit, observer.kind)
@@ -154,7 +161,7 @@ class Observers:
     def suspend(self) -> None:
         """A running observer waits for something; another task takes the queue."""
         self._suspended += 1
-        self._call_a_task()
+        self._call_a_task_unless_closed()
 
     def resume(self) -> None:
         """It goes on."""

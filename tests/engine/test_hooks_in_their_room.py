@@ -238,11 +238,27 @@ async def swallows_its_cancellation() -> Any:
         return HookResult.allow()
 
 
+async def breaks_when_it_is_cut() -> Any:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        raise RuntimeError("the clean-up broke")
+
+
+async def breaks_in_a_child_when_it_is_cut() -> Any:
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.sleep_forever)
+        group.start_soon(breaks_when_it_is_cut)
+        await anyio.sleep_forever()
+
+
 ENDS = {
     "raises": raises,
     "hangs": hangs,
     "nonsense": talks_nonsense,
     "swallows": swallows_its_cancellation,
+    "breaks late": breaks_when_it_is_cut,
+    "breaks late in a child": breaks_in_a_child_when_it_is_cut,
 }
 
 
@@ -367,7 +383,7 @@ async def test_t22_what_a_failing_hook_did_is_taken_back_and_on_error_decides(
     async with scene_under(condition) as found:
         found.watch("early", -5)
         found.watch("later", 5)
-        limited = {"timeout": 0.01} if end in ("hangs", "swallows") else {}
+        limited = {} if end in ("raises", "nonsense") else {"timeout": 0.01}
         found.acting(does_all, ENDS[end], priority=place, on_error=on_error, **limited)
         before = await found.kit.list_bindings("room")
 

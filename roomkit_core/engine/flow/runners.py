@@ -70,6 +70,7 @@ class Runners:
             self._ports.background.spawn(self._hand_back, work)
             return False
         target.running += 1
+        self._live[row.lane] += 1
         self._ports.background.spawn(self._run, target, work)
         return True
 
@@ -109,7 +110,6 @@ class Runners:
                 work = await self._next(target)
             while work is not None:
                 lane = work.row.lane
-                self._live[lane] += 1
                 try:
                     await self._handlers[work.row.kind](work)
                 finally:
@@ -153,5 +153,6 @@ class Runners:
                 return None
         row = claims[0]
         self._started.add((row.id, row.token))
+        self._live[row.lane] += 1
         following, _ = self._waiting.pop(row.id, (None, None))
         return Work(row, target, None, following, None if following is None else following.queued_done)

@@ -67,6 +67,8 @@ class Announcement(NamedTuple):
         trigger: The moment whose hooks are called, or None.
         event: What they are called with.
         source: What their filters look at.
+        hooks: The hooks that led to it; none of them is called.
+        depth: How deep in a chain it happened.
     """
 
     name: str | None
@@ -76,6 +78,8 @@ class Announcement(NamedTuple):
     trigger: HookTrigger | None = None
     event: RoomEvent | None = None
     source: EventSource | None = None
+    hooks: Chain = ()
+    depth: int = 0
 
 
 class Draft:

@@ -212,6 +212,7 @@ class Aftermath:
                 channel_id=about.channel_id,
                 event_id=about.event_id,
                 data=about.data,
+                depth=about.depth,
             )
         if about.trigger is None or about.event is None:
             return
@@ -220,14 +221,16 @@ class Aftermath:
         context = unit.copy().context() if state is None else state.context()
         for hook in ports.hooks.select(about.trigger, unit.room_id):
             if not hook.is_filtered or hook.matches(source):
+                if hook in about.hooks:
+                    continue
                 ports.observers.put(
                     Observer(
                         hook.fn,
                         (about.event, context),
                         hook.name,
                         hook.timeout,
-                        hook.chain,
-                        depth=1,
+                        (*about.hooks, hook),
+                        depth=about.depth + 1,
                         failed=self._observer_failed,
                     )
                 )
@@ -235,7 +238,11 @@ class Aftermath:
     def _observer_failed(self, observer: Observer, what: str) -> None:
         event: RoomEvent = observer.args[0]
         self._ports.handlers.emit(
-            "hook_error", room_id=event.room_id, event_id=event.id, data={"hook": observer.name, "error": what}
+            "hook_error",
+            room_id=event.room_id,
+            event_id=event.id,
+            data={"hook": observer.name, "error": what},
+            depth=observer.depth,
         )
 
     def _tell(self, event: RoomEvent) -> None:
@@ -247,10 +254,15 @@ class Aftermath:
                 channel_id=event.source.channel_id,
                 event_id=event.id,
                 data={"reason": event.blocked_by, "blocked_by": event.blocked_by},
+                depth=event.chain_depth,
             )
         else:
             handlers.emit(
-                "event_processed", room_id=event.room_id, channel_id=event.source.channel_id, event_id=event.id
+                "event_processed",
+                room_id=event.room_id,
+                channel_id=event.source.channel_id,
+                event_id=event.id,
+                depth=event.chain_depth,
             )
 
     # --- live targets ---

@@ -141,6 +141,7 @@ class Answer:
             channel_id=work.row.channel_id,
             event_id=event.id,
             data={"code": code, "error": reason},
+            depth=event.chain_depth,
         )
         state = await ports.cache.get(event.room_id)
         if state is None:
@@ -148,7 +149,18 @@ class Answer:
         for hook in ports.hooks.select(HookTrigger.ON_ERROR, event.room_id):
             if not hook.is_filtered or hook.matches(event.source):
                 note = evolve(event, metadata={**event.metadata, "error": reason, "error_category": code})
-                ports.observers.put(Observer(hook.fn, (note, state.context()), hook.name, hook.timeout, hook.chain))
+                ports.observers.put(
+                    Observer(
+                        hook.fn,
+                        (note, state.context()),
+                        hook.name,
+                        hook.timeout,
+                        hook.chain,
+                        event.chain_depth + 1,
+                        int(work.row.payload[0]),
+                        work.row.correlation_id,
+                    )
+                )
 
     async def _settle(self, work: Work, outcome: Outcome) -> None:
         await self._ports.store.settle(work.row.id, work.row.token, outcome)

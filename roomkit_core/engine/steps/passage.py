@@ -26,6 +26,12 @@ def enter(ports: Ports) -> None:
         raise KitStateError("this kit is closing", code="kit.closed", hint="Make a new RoomKit.")
 
 
+async def begin(ports: Ports) -> None:
+    """Wait for the start of the kit; what a channel or a plugin does in its own start does not wait for itself."""
+    if not ports.background.is_started and not is_inside(ports.kit):
+        await ports.background.started()
+
+
 class Passage(ABC, Generic[T]):
     """What every passage has.
 
@@ -62,8 +68,10 @@ class Passage(ABC, Generic[T]):
 
     async def go(self) -> T:
         """Take the steps until the commit within the bounds, then wait for what the caller wants to wait for."""
-        if not self.ports.background.is_started:
-            await self.ports.background.started()
+        background = self.ports.background
+        if not background.is_started:
+            await begin(self.ports)
+        background.hold()
         try:
             await self.bounds.run(self.steps())
         except Expired:
@@ -71,6 +79,8 @@ class Passage(ABC, Generic[T]):
         except BaseException:
             self.aftermath.abandon()
             raise
+        finally:
+            background.let_go()
         if self.wait != "committed":
             if self.aftermath.live:
                 await self.aftermath.drain()

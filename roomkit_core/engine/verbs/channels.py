@@ -8,6 +8,7 @@ from typing import Any
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
 from roomkit_core.errors import ChannelAlreadyRegisteredError, ChannelNotRegisteredError
+from roomkit_core.hooks.node import inside
 from roomkit_core.interfaces.channel import Channel
 from roomkit_core.interfaces.kit import KitProtocol
 
@@ -55,10 +56,12 @@ class Channels:
     async def _start(self, target: Target) -> None:
         if target.started:
             return
-        target.started = True
         try:
-            await target.channel.start(self._kit)
+            with inside(self._ports.kit, "channel"):
+                await target.channel.start(self._kit)
+            target.started = True
         except Exception as error:
+            target.started = True  # once; what does not start says so
             log.exception("channel %r did not start", target.channel_id)
             self._ports.handlers.emit(
                 "channel_start_failed", channel_id=target.channel_id, data={"error": f"{type(error).__name__}: {error}"}
@@ -69,7 +72,8 @@ class Channels:
         failures: list[Exception] = []
         for channel in list(self.by_id.values()):
             try:
-                await channel.close()
+                with inside(self._ports.kit, "channel"):
+                    await channel.close()
             except Exception as error:
                 log.exception("channel %r did not close", channel.channel_id)
                 failures.append(error)

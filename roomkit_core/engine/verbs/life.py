@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.verbs.channels import Channels
 from roomkit_core.errors import KitStateError
-from roomkit_core.hooks.node import is_inside
+from roomkit_core.hooks.node import inside, is_inside
 from roomkit_core.interfaces.store import WorkFilter
 from roomkit_core.models.work import OPEN_STATES
 
@@ -75,17 +75,18 @@ class Life:
         """Open the store, start plugins and channels, once; whoever comes meanwhile waits."""
         ports = self._ports
         ports.background.check()
-        if ports.background.is_started:
-            return
-        if self._starting is not None:
+        while self._starting is not None:
             await self._starting.wait()
+        if ports.background.is_started:
             return
         self._starting = anyio.Event()
         try:
             await ports.store.open()
-            await self._start_plugins()
+            with inside(ports.kit, "channel"):
+                await self._start_plugins()
+                await self._channels.start_all()
             ports.background.mark_started()
-            await self._channels.start_all()
+            ports.observers.wake()
         finally:
             self._starting.set()
             self._starting = None
@@ -108,15 +109,21 @@ class Life:
         """Stop intake, let what is under way end, close channels, plugins, locks and the store."""
         self._refuse_inside("close")
         background = self._ports.background
+        background.draining = True
+        try:
+            with anyio.move_on_after(timeout) as scope:
+                await background.quiet()
+            if scope.cancelled_caught:
+                log.warning("what was under way did not end within %g s and is cancelled", timeout)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._close_parts()
+
+    async def _close_parts(self) -> None:
         if self._closed:
             return
         self._closed = True
-        background.draining = True
-        with anyio.move_on_after(timeout) as scope:
-            await background.quiet()
-        if scope.cancelled_caught:
-            log.warning("what was under way did not end within %g s and is cancelled", timeout)
-        await background.cancel()
+        await self._ports.background.cancel()
         failures = await self._channels.close_all()
         for part in (self._stop_plugins, self._ports.locks.close, self._ports.store.close):
             try:

@@ -11,7 +11,7 @@ from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.pure.permissions import sees
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Unit, held_units, own_unit
-from roomkit_core.engine.steps.passage import enter
+from roomkit_core.engine.steps.passage import begin, enter
 from roomkit_core.engine.steps.tenure import release, take_below, take_inside
 from roomkit_core.engine.verbs.tenures import change_room, system_event
 from roomkit_core.errors import (
@@ -56,8 +56,7 @@ class Rooms:
         """A new room; an existing one is left as it is (T3)."""
         ports = self._ports
         enter(ports)
-        if not ports.background.is_started:
-            await ports.background.started()
+        await begin(ports)
         now = ports.clock.now()
         room = Room(
             id=new_id() if room_id is None else check_id(room_id, "room id"),

@@ -9,9 +9,9 @@ from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
 from roomkit_core.engine.steps.aftermath import Aftermath
-from roomkit_core.engine.steps.passage import enter
+from roomkit_core.engine.steps.passage import begin, enter
 from roomkit_core.engine.steps.tenure import Write, tenure
-from roomkit_core.errors import ProcessTimeoutError
+from roomkit_core.errors import ConflictError, ProcessTimeoutError
 from roomkit_core.hooks.node import current, innermost
 from roomkit_core.models.channel import ChannelBinding
 from roomkit_core.models.content import SystemContent
@@ -28,17 +28,26 @@ async def change_room(ports: Ports, runners: Runners, room_id: str, write: Write
         RoomNotFoundError, ConflictError: As in :func:`tenure`.
     """
     enter(ports)
-    if not ports.background.is_started:
-        await ports.background.started()
+    await begin(ports)
     node = innermost(ports.kit) if current.get() is not None else None
+    if node is not None and node.depth > ports.max_events:
+        raise ConflictError(
+            "hooks and handlers of this chain bring each other about without end",
+            code="loop",
+            hint="Let them ignore what they have done themselves.",
+            retryable=False,
+        )
     bounds = ports.background.new_bounds(
         ports.process_timeout, node.bounds if node is not None and node.alive else None
     )
     aftermath = Aftermath(ports, runners, inline=False)
+    ports.background.hold()
     try:
         return await bounds.run(tenure(ports, room_id, write, bounds, aftermath))
     except Expired:
         raise ProcessTimeoutError(f"room {room_id!r} could not be changed within {ports.process_timeout:g} s") from None
+    finally:
+        ports.background.let_go()
 
 
 def note(unit: Unit, event_type: EventType, code: str, body: str, data: dict[str, Any]) -> RoomEvent:
@@ -77,4 +86,8 @@ def announce(
             channel_id=binding.channel_id, channel_type=binding.channel_type, direction=binding.direction
         )
     channel_id = None if binding is None else binding.channel_id
-    unit.draft = unit.draft.announce(Announcement(name, channel_id, event.id, None, trigger, event, source))
+    caller = innermost(unit.ports.kit) if current.get() is not None else None
+    hooks, depth = ((), 0) if caller is None else (caller.hooks, caller.depth)
+    unit.draft = unit.draft.announce(
+        Announcement(name, channel_id, event.id, None, trigger, event, source, hooks, depth)
+    )
