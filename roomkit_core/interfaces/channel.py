@@ -15,7 +15,7 @@ from roomkit_core.models.channel import ChannelCapabilities, ChannelOutput, Rout
 from roomkit_core.models.content import TextContent
 from roomkit_core.models.delivery import Delivery, Receipt, Rendering
 from roomkit_core.models.enums import ChannelCategory, ChannelDirection, EventStatus
-from roomkit_core.models.event import EventSource, RoomEvent
+from roomkit_core.models.event import EventSource, RoomEvent, Routing
 from roomkit_core.models.ids import check_id, new_id
 from roomkit_core.models.kinds import ChannelMediaType, ChannelType
 from roomkit_core.models.packing import no_channel_data
@@ -243,7 +243,7 @@ def event_from_message(
             "metadata": message.metadata,
             "channel_data": data,
             "delivery_results": EMPTY,
-            "routing": None,
+            "routing": None if message.addressed_to is None else Routing(addressed=message.addressed_to),
         },
     )
 

@@ -22,7 +22,7 @@ class InboundMessage(Base):
     """
 
     channel_id: str
-    sender_id: str
+    sender_id: str = Field(min_length=1)
     content: EventContent
     event_type: EventType = EventType.MESSAGE
     external_id: str | None = None

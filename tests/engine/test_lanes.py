@@ -548,7 +548,7 @@ async def test_closing_a_room_lets_what_is_owed_go_out_and_withdraws_its_questio
         assert sms.texts == ["one", "two"]
         assert len(ai.asked) == 1
         assert [row.code for row in await rows_of(kit, "room", "ai") if row.state is WorkState.SUPPRESSED][-1:] == [
-            "room.closed"
+            "room_closed"
         ]
 
 

@@ -75,7 +75,7 @@ CONTENTS = [
     VideoContent(
         url="https://example.org/x", mime_type="video/webm", duration_seconds=3, thumbnail_url="https://example.org/t"
     ),
-    SystemContent(body="closed", code="room.closed", data=DATA),
+    SystemContent(body="closed", code="room_closed", data=DATA),
     TemplateContent(template_id="welcome", language="fr", parameters={"name": "Zoë"}, body="Bonjour"),
     EditContent(target_event_id="e", new_content=TEXT, edit_source="sender"),
     DeleteContent(target_event_id="e", delete_type=DeleteType.ADMIN, reason="spam"),

@@ -112,6 +112,8 @@ class Runners:
                 lane = work.row.lane
                 try:
                     await self._handlers[work.row.kind](work)
+                except Exception:  # one row is one bad row: the channel's other rows go on
+                    log.exception("work on row %s failed", work.row.id, extra={"room_id": work.row.room_id})
                 finally:
                     self._leave(lane)
                     self._started.discard((work.row.id, work.row.token))
@@ -147,7 +149,11 @@ class Runners:
                 return None
             target.is_wanted = False
             claims = await ports.store.claim(
-                ports.owner, lease=ports.lease, limit=1, kinds=self._handlers, channels=(target.channel_id,)
+                ports.owner,
+                lease=ports.lease + target.longest_call,
+                limit=1,
+                kinds=self._handlers,
+                channels=(target.channel_id,),
             )
             if not claims and not target.is_wanted:
                 return None

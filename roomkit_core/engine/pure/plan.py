@@ -101,10 +101,10 @@ def _routes(event: RoomEvent, binding: ChannelBinding) -> Iterable[Route | None]
     is_source = binding.channel_id == event.source.channel_id
     if not binding.routes:
         return () if is_source else (None,)
-    author = event.source.participant_id if is_source else None
+    author = binding.routes.get(event.source.participant_id or "") if is_source else None
     seen: dict[str, Route] = {}
-    for participant, route in binding.routes.items():
-        if participant != author:
+    for route in binding.routes.values():
+        if author is None or route.lane != author.lane:
             seen.setdefault(route.lane, route)
     return seen.values()
 

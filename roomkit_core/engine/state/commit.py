@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from roomkit_core.engine.pure.permissions import takes_writes
 from roomkit_core.engine.pure.plan import ask_row, share_budget
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.unit_of_work import Entry, Unit
@@ -61,6 +62,8 @@ def assemble(unit: Unit) -> Batch:
     batch = Batch(changes, entries)
     for entry in entries:
         if entry.plan.rows or entry.plan.asks:
+            calls = [target.longest_call for target in ports.channels.values()]
+            changes.lease = ports.lease + max(calls, default=0.0)
             changes.work, batch.events, batch.unasked = _work(unit, entries)
             break
     return batch
@@ -95,7 +98,9 @@ def _difference(old: dict[str, ModelT], new: dict[str, ModelT]) -> dict[str, Mod
 
 def _work(unit: Unit, entries: Sequence[Entry]) -> tuple[tuple[WorkRow, ...], dict[str, RoomEvent], int]:
     """All rows of the unit, each asking to be claimed at birth while its channel has a runner free."""
-    questions = [(entry.event, binding) for entry in entries for binding in entry.plan.asks]
+    # A hook may have closed the room: what is owed goes out, questions are not asked any more.
+    asking = entries if takes_writes(unit.status) else ()
+    questions = [(entry.event, binding) for entry in asking for binding in entry.plan.asks]
     made, budget = share_budget(unit.budget_left(), len(questions))
     rows = [(row, entry.event) for entry in entries for row in entry.plan.rows]
     rows += [(ask_row(event, binding, budget), event) for event, binding in questions[:made]]

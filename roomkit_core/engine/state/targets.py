@@ -55,6 +55,11 @@ class Target:
         self._sources: dict[str, EventSource] = {}
 
     @property
+    def longest_call(self) -> float:
+        """Seconds that one piece of its work may take; a lease is longer than that."""
+        return max(self.channel.send_timeout, self.channel.ask_timeout if self.is_asked else 0.0)
+
+    @property
     def free(self) -> int:
         """How many more rows of it could start now."""
         return self.channel.max_in_flight - self.running

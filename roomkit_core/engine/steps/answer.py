@@ -19,7 +19,7 @@ from roomkit_core.engine.state.unit_of_work import Unit
 from roomkit_core.engine.steps.aftermath import Aftermath
 from roomkit_core.engine.steps.tenure import tenure
 from roomkit_core.engine.steps.write import write_event
-from roomkit_core.errors import ConflictError, RoomNotFoundError, StaleLeaseError
+from roomkit_core.errors import ConflictError, RoomNotFoundError, StaleLeaseError, StoreError
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.hooks.observers import Observer
 from roomkit_core.models.base import evolve
@@ -50,7 +50,11 @@ class Answer:
 
     async def __call__(self, work: Work) -> None:
         """Ask, and commit the answer."""
-        event = work.event or await self._ports.store.get_event(work.row.event_id or "")
+        try:
+            event = work.event or await self._ports.store.get_event(work.row.event_id or "")
+        except StoreError:
+            await self._settle(work, Outcome(WorkState.PENDING, untouched=True))
+            raise
         if event is None:
             await self._settle(work, Outcome(WorkState.SUPPRESSED, "event.gone", "the event was deleted"))
             return
@@ -71,6 +75,9 @@ class Answer:
         row, channel = work.row, work.target.channel
         state = await self._ports.cache.get(event.room_id)
         binding = None if state is None else state.bindings.get(row.channel_id)
+        if binding is None:  # the cached room may be older than the row
+            state = await self._ports.cache.load(event.room_id)
+            binding = None if state is None else state.bindings.get(row.channel_id)
         if state is None or binding is None:
             await self._settle(work, Outcome(WorkState.SUPPRESSED, "channel.detached", "the channel was detached"))
             return None
@@ -169,7 +176,7 @@ class Answer:
 def _lost_reason(unit: Unit, channel_id: str) -> str | None:
     """Why an answer has no place in its room any more; None if it has."""
     if not takes_writes(unit.status):
-        return "room.closed"
+        return "room_closed"
     return None if channel_id in unit.bindings else "channel.detached"
 
 

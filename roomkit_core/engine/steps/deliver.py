@@ -12,6 +12,7 @@ import anyio
 
 from roomkit_core.engine.flow.runners import Work
 from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.errors import DeliveryFailedError, StoreError, UnsupportedError
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.models.channel import ChannelBinding, Route
@@ -25,6 +26,8 @@ from roomkit_core.models.work import Outcome, WorkRow, WorkState
 log = logging.getLogger("roomkit.delivery")
 
 SETTLE_TRIES = 5
+UNTOUCHED = Outcome(WorkState.PENDING, untouched=True)
+INTERRUPTED = Outcome(WorkState.UNKNOWN, "delivery.interrupted", "the kit was closed during the call")
 
 _ACCEPTED = {
     DeliveryState.SENT: WorkState.SENT,
@@ -47,27 +50,41 @@ class Deliver:
     async def __call__(self, work: Work) -> None:
         """Send, and settle the row."""
         row = work.row
-        outcome: Outcome | None = None
+        outcome = UNTOUCHED
+        depth = 0
         try:
-            outcome = _outcome(await self._send(work))
+            known = await self._look(work)
+            if isinstance(known, Receipt):
+                outcome = _outcome(known)
+            else:
+                depth = known[0].chain_depth
+                outcome = INTERRUPTED
+                outcome = _outcome(await self._send(work, known))
         finally:
-            if outcome is None:  # cancelled in the call
-                outcome = Outcome(WorkState.UNKNOWN, "delivery.interrupted", "the kit was closed during the call")
             with anyio.CancelScope(shield=True):
-                await self._settle(work, outcome)
-            if work.following is not None:
+                is_settled = await self._settle(work, outcome)
+            if work.following is not None and is_settled and outcome is not UNTOUCHED:
                 work.following.outcomes[row.id] = outcome
-        self._tell(row, outcome)
+        if is_settled:
+            self._tell(row, outcome, depth)
 
-    async def _send(self, work: Work) -> Receipt:
-        row, channel = work.row, work.target.channel
+    async def _look(self, work: Work) -> tuple[RoomEvent, RoomState, ChannelBinding] | Receipt:
+        """What the call is about, as of now; or why there will be none."""
+        row = work.row
         event = work.event or await self._ports.store.get_event(row.event_id or "")
         state = await self._ports.cache.get(row.room_id or "")
+        if state is None or row.channel_id not in state.bindings:
+            state = await self._ports.cache.load(row.room_id or "")  # the cached room may be older than the row
         if event is None or state is None:
             return _suppressed("event.gone", "the event was deleted")
         binding = state.bindings.get(row.channel_id)
         if binding is None:
             return _suppressed("channel.detached", "the channel was detached")
+        return event, state, binding
+
+    async def _send(self, work: Work, known: tuple[RoomEvent, RoomState, ChannelBinding]) -> Receipt:
+        row, channel = work.row, work.target.channel
+        event, state, binding = known
         deadline = anyio.current_time() + channel.send_timeout
         node = Node(self._ports.kit, "channel")
         node.depth = event.chain_depth + 1
@@ -90,21 +107,23 @@ class Deliver:
             return Receipt.unknown("delivery.no_receipt", f"send returned {type(receipt).__name__} and not a Receipt")
         return receipt
 
-    async def _settle(self, work: Work, outcome: Outcome) -> None:
-        """Record the outcome; after an error of the store the record is tried again, never the call."""
+    async def _settle(self, work: Work, outcome: Outcome) -> bool:
+        """Record the outcome, False if the row is not ours; after an error of the store the record is tried again."""
         row = work.row
         clock = self._ports.clock
         for tries in range(SETTLE_TRIES):
             try:
-                if not await self._ports.store.settle(row.id, row.token, outcome):
-                    log.info("delivery %s is not ours any more", row.id, extra={"room_id": row.room_id})
-                return
+                if await self._ports.store.settle(row.id, row.token, outcome):
+                    return True
+                log.info("delivery %s is not ours any more", row.id, extra={"room_id": row.room_id})
+                return False
             except StoreError:
                 log.warning("the outcome of delivery %s could not be recorded", row.id, exc_info=True)
                 await clock.sleep_until(clock.monotonic() + 0.1 * 2**tries)
         log.error("the outcome of delivery %s is lost; its lease will run out and recovery takes over", row.id)
+        return False
 
-    def _tell(self, row: WorkRow, outcome: Outcome) -> None:
+    def _tell(self, row: WorkRow, outcome: Outcome, depth: int) -> None:
         name = "delivery_succeeded" if outcome.state in (WorkState.SENT, WorkState.PARTIAL) else "delivery_failed"
         self._ports.handlers.emit(
             name,
@@ -112,6 +131,7 @@ class Deliver:
             channel_id=row.channel_id,
             event_id=row.event_id,
             data={"delivery_id": row.id, "state": outcome.state.value, "code": outcome.code, "error": outcome.reason},
+            depth=depth,
         )
 
 

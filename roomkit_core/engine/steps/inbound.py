@@ -18,17 +18,20 @@ from roomkit_core.engine.steps.join_room import attach_source, learn_route, make
 from roomkit_core.engine.steps.passage import Passage
 from roomkit_core.engine.steps.tenure import tenure
 from roomkit_core.engine.steps.write import CLOSED, DETACHED, Written, in_chain, refuse, write_event
-from roomkit_core.errors import ChannelNotRegisteredError, RoomNotFoundError
+from roomkit_core.errors import ChannelNotRegisteredError, ConflictError, RoomNotFoundError
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.interfaces.channel import event_from_message
 from roomkit_core.interfaces.kit import Wait
-from roomkit_core.models.base import EMPTY, build
+from roomkit_core.models.base import EMPTY, build, evolve
 from roomkit_core.models.changes import Key, KeyResult
 from roomkit_core.models.context import RoomContext
+from roomkit_core.models.enums import EventStatus
 from roomkit_core.models.event import RoomEvent
+from roomkit_core.models.ids import new_id
 from roomkit_core.models.message import InboundMessage, InboundResult
 
 TIMEOUT = "process_timeout"
+MAX_ROUTES = 5
 
 
 class Inbound(Passage[InboundResult]):
@@ -70,7 +73,7 @@ class Inbound(Passage[InboundResult]):
         self.look_up_channel()  # 1
         if self.key is not None and await self.is_known():
             return
-        while True:
+        for _ in range(MAX_ROUTES):
             if self.room_id is None:  # 2
                 await self.route()
             if not self.has_context():  # 3
@@ -99,6 +102,7 @@ class Inbound(Passage[InboundResult]):
                 self.known = unit.known
                 await self.read_original()
             return
+        raise ConflictError(f"the room of the message was deleted underneath {MAX_ROUTES} times in a row")
 
     # --- 1: channel and key ---
 
@@ -161,6 +165,11 @@ class Inbound(Passage[InboundResult]):
                 self.state, self.context = None, own[1].context()
                 return
             state = await ports.cache.get(self.room_id)
+        if state is None and self.room_id != self.named_room:
+            # The room of the conversation was deleted after it was found: its conversation is free, or somewhere else.
+            await self.route()
+            state = None if self.room_id is None else await ports.cache.get(self.room_id)
+            self.room_id = None if state is None else self.room_id
         if self.room_id is None or state is None:
             self.room_id, state = await make_room(ports, self.target, self.message, self.room_id, self.conversation)
         self.state, self.context = state, state.context()
@@ -188,6 +197,8 @@ class Inbound(Passage[InboundResult]):
         finally:
             node.die()
             current.reset(token)
+        # Its id, its room and its place are not the channel's to choose.
+        event = evolve(event, id=new_id(), room_id=self.room_id, index=0, status=EventStatus.PENDING, blocked_by=None)
         self.event = in_chain(event, self.ports)
 
     # --- 7 to 11 ---
@@ -206,7 +217,8 @@ class Inbound(Passage[InboundResult]):
             await learn_route(unit, self.target, self.message, self.conversation, is_named=is_named)
         # The channel's own object is never changed; one that was made here can be completed, as long as no hook saw it.
         fresh = self.target.translates_plainly and unit.attempt == 1
-        self.written = await write_event(unit, self.event, self.bounds, self.key, fresh=fresh)
+        event = self.event if unit.attempt == 1 else evolve(self.event, status=EventStatus.PENDING)
+        self.written = await write_event(unit, event, self.bounds, self.key, fresh=fresh)
 
     async def is_decided(self, unit: Unit) -> bool:
         """Look the key up again where time has passed since the first look: a wait for the lock, or another try."""

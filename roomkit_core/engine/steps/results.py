@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import delivery_result
 from roomkit_core.models.base import FrozenDict, evolve
+from roomkit_core.models.channel import Route
 from roomkit_core.models.delivery import DeliveryError, DeliveryResult
 from roomkit_core.models.enums import DeliveryState
 from roomkit_core.models.work import Outcome, WorkRow, WorkState
@@ -33,12 +33,17 @@ def by_channel(rows: Iterable[WorkRow], outcomes: Mapping[str, Outcome]) -> dict
     """Results of an event's rows; a row without an outcome is queued."""
     routes: dict[str, dict[str, DeliveryResult]] = {}
     for row in rows:
-        routes.setdefault(row.channel_id, {})[_address(row)] = _result(row, outcomes.get(row.id))
+        results = routes.setdefault(row.channel_id, {})
+        results[_name(row, results)] = _result(row, outcomes.get(row.id))
     return {channel_id: _worst(results) for channel_id, results in routes.items()}
 
 
-def _address(row: WorkRow) -> str:
-    return "" if row.route is None else str(json.loads(row.route)["address"])
+def _name(row: WorkRow, taken: Mapping[str, object]) -> str:
+    """The route's address; with its thread or account where the address alone stands for several."""
+    if row.route is None:
+        return ""
+    route = Route.model_validate_json(row.route)
+    return route.address if route.address not in taken else route.lane.replace("\x1f", "/")
 
 
 def _worst(results: dict[str, DeliveryResult]) -> DeliveryResult:

@@ -18,7 +18,14 @@ from roomkit_core.engine.state.lock_graph import Restart
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.unit_of_work import UNTOUCHED, Joined, Unit, held_units, own_unit
-from roomkit_core.errors import ChannelNotFoundError, ConflictError, RoomNotFoundError, StaleLeaseError, StoreError
+from roomkit_core.errors import (
+    ChannelNotFoundError,
+    ConflictError,
+    KitStateError,
+    RoomNotFoundError,
+    StaleLeaseError,
+    StoreError,
+)
 from roomkit_core.hooks.node import Node, ancestry, current, innermost
 from roomkit_core.interfaces.store import Answer, Ticket
 from roomkit_core.models.changes import Committed, Discharge, Key, Refused
@@ -316,7 +323,10 @@ class _Tries:
             lock, self.lock = self.lock, None
             assert lock is not None
             self._close()
-            self.ports.background.spawn(_finish, self.ports, unit, batch, ticket, lock, hand_over)
+            try:
+                self.ports.background.spawn(_finish, self.ports, unit, batch, ticket, lock, hand_over)
+            except KitStateError:  # closed meanwhile: nobody is left to hand over to
+                await release(lock)
             raise
         return answer
 

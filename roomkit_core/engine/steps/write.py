@@ -72,11 +72,11 @@ async def write_event(
         if binding is not None and binding.visibility != "all":
             changes["visibility"] = effective_visibility(event, binding)
         if reason is None:
-            event = _changed(event, fresh, changes)
+            event = _changed(event, fresh and len(changes) == 2, changes)  # never the visibility: a re-run decides anew
             entry = Entry(event, plan(event, unit.readers, ports.channels), chain)  # 11
         else:
             changes.update(status=EventStatus.BLOCKED, blocked_by=blocked_by or reason)
-            event = _changed(event, fresh, changes)
+            event = _changed(event, False, changes)
             entry = Entry(event, NOTHING, chain)
         if unit.draft is own:  # no hook did anything: the draft is this function's own, and nobody else holds it
             own.entries = (*own.entries, entry)
@@ -189,5 +189,10 @@ def in_chain(event: RoomEvent, ports: Ports) -> RoomEvent:
         event,
         chain_depth=depth,
         correlation_id=caller.origin,
-        routing=Routing(origin=caller.origin, hops=depth, budget=None if budget is None else max(0, budget)),
+        routing=Routing(
+            origin=caller.origin,
+            hops=depth,
+            budget=None if budget is None else max(0, budget),
+            addressed=None if event.routing is None else event.routing.addressed,
+        ),
     )

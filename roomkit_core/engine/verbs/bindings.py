@@ -92,6 +92,9 @@ class Bindings:
         async def write(unit: Unit) -> None:
             binding = evolve(template, attached_index=unit.state.next_index + unit.draft.taken)
             await self._claim(unit, binding, takeover)
+            before = unit.bindings.get(channel_id)
+            if before is not None and receives(before) and not receives(binding):
+                _withdraw(unit, channel_id, "channel.access")
             _put(unit, binding)
             _forget_tombstone(unit, channel_id)
             data = {"channel_id": channel_id, "access": binding.access.value, "visibility": binding.visibility}
@@ -272,6 +275,12 @@ def _suppress_planned(unit: Unit, channel_id: str, reason: str) -> None:
         )
         entries.append(Entry(entry.event, plan, entry.chain, observed=entry.observed))
     unit.change(entries=tuple(entries))
+
+
+def _withdraw(unit: Unit, channel_id: str, reason: str) -> None:
+    """End what is owed to a channel that may not receive any more."""
+    unit.change(withdrawals=(*unit.draft.withdrawals, Withdrawal(reason, channel_id=channel_id)))
+    _suppress_planned(unit, channel_id, reason)
 
 
 def _tombstones(unit: Unit) -> list[str]:

@@ -105,6 +105,7 @@ class Rooms:
 
         async def write(unit: Unit) -> None:
             if unit.room.status in (RoomStatus.CLOSED, RoomStatus.ARCHIVED):
+                unit.refusal = "room_closed"  # confirmed by a fresh read
                 return
             now = unit.ports.clock.now()
             event = system_event(room_id, EventType.SYSTEM, "room_closed", "The room was closed", {})
@@ -112,7 +113,7 @@ class Rooms:
                 room=evolve(unit.room, status=RoomStatus.CLOSED, closed_at=now, updated_at=now),
                 releases=(None,),
                 claims=(),
-                withdrawals=(*unit.draft.withdrawals, Withdrawal("room.closed", kind=WorkKind.ASK.value)),
+                withdrawals=(*unit.draft.withdrawals, Withdrawal("room_closed", kind=WorkKind.ASK.value)),
             )
             unit.draft = unit.draft.announce(
                 Announcement("room_closed", event_id=event.id, trigger=HookTrigger.ON_ROOM_CLOSED, event=event)
