@@ -57,7 +57,7 @@ async def tenure(
         room_id: The room.
         write: Fills the unit; runs again, on a new unit, after a conflict.
         bounds: Bounds ``write`` and the waiting before it; shields the commit.
-        hand_over: Called when the commit is durable and the lock released, before anything can be cancelled.
+        hand_over: Called when the commit is durable, before the lock is released and anything can be cancelled.
         key: The message's own key: found to be known at the commit, it ends the call with the first result.
         context: A context made before the lock was taken, used again if ``context_of`` is still the newest state.
         context_of: The state of that context.
@@ -103,12 +103,12 @@ async def tenure(
             lock_held, tries.lock = tries.lock, None
             if lock_held is not None:
                 try:
+                    tries.end(hand_over)  # before the release, so that hints of two commits never change places
+                finally:
                     if ports.locks.releases_at_once:
                         await lock_held.__aexit__(None, None, None)
                     else:
                         await release(lock_held)
-                finally:
-                    tries.end(hand_over)
         if tries.unit is not None:
             return tries.unit
 
@@ -291,7 +291,7 @@ class _Tries:
         return True
 
     def end(self, hand_over: HandOver) -> None:
-        """The lock is given back: hand over what was committed, whatever happened meanwhile."""
+        """The tries are over: hand over what was committed."""
         unit = self.unit
         if unit is None:
             return
