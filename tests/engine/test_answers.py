@@ -256,7 +256,9 @@ async def test_an_answer_whose_commit_conflicts_is_planned_again_and_not_asked_a
 # ------------------------------------------------------------------------------------------------------------- failures
 
 
-@pytest.mark.parametrize("failure", ["raises", "raises later", "no output", "broken stream", "foreign task", "hangs"])
+@pytest.mark.parametrize(
+    "failure", ["raises", "raises later", "no output", "broken stream", "foreign task", "hangs", "breaks late"]
+)
 async def test_a_question_that_fails_ends_with_a_code_and_the_lane_goes_on(failure: str) -> None:
     class Failing(Answering):
         async def on_event(self, event: RoomEvent, binding: ChannelBinding, context: RoomContext) -> Any:
@@ -273,6 +275,10 @@ async def test_a_question_that_fails_ends_with_a_code_and_the_lane_goes_on(failu
                 return ChannelOutput(tasks=[Task(room_id="elsewhere", title="call back")])
             if failure == "hangs":
                 await anyio.sleep_forever()
+            if failure == "breaks late":
+                async with anyio.create_task_group() as group:
+                    group.start_soon(break_when_cut)
+                    await anyio.sleep_forever()
 
             async def broken() -> AsyncIterator[str]:
                 yield "half a"
@@ -281,7 +287,7 @@ async def test_a_question_that_fails_ends_with_a_code_and_the_lane_goes_on(failu
             return ChannelOutput(responded=True, response_stream=broken())
 
     ai = Failing()
-    ai.ask_timeout = 0.02 if failure == "hangs" else 300.0
+    ai.ask_timeout = 0.02 if failure in ("hangs", "breaks late") else 300.0
     async with kit_with(LiveProbe("live"), ai) as kit:
         failures = heard(kit, "ask_failed")
 
@@ -304,6 +310,13 @@ async def test_a_question_that_fails_ends_with_a_code_and_the_lane_goes_on(failu
         assert [(event.data["code"], event.channel_id, event.room_id) for event in failures] == [(code, "ai", "room")]
         assert errors == [code]
         await check_at_rest(kit)
+
+
+async def break_when_cut() -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        raise RuntimeError("the clean-up broke")
 
 
 async def test_t10_a_slow_answer_delays_no_other_bot_no_delivery_and_no_caller_that_only_wants_the_commit() -> None:

@@ -178,6 +178,53 @@ async def test_a_hook_that_swallows_everything_cannot_keep_its_unit_in_a_circle(
         await check_at_rest(kit, "a", "b")
 
 
+async def test_a_task_that_a_hook_started_gets_an_ordinary_error_where_its_unit_is_given_up() -> None:
+    """What ends a unit is not an ``Exception``; in a task of the program's own it would end the program."""
+    outcomes: list[Any] = []
+    attempts: list[int] = []
+    async with kit_with(*channels(), rooms=["a", "b"]) as kit, anyio.create_task_group() as group:
+        started, b_wants_a, ended = anyio.Event(), anyio.Event(), anyio.Event()
+
+        async def child() -> None:
+            try:
+                await say(kit, "child", room_id="a")
+            except Exception as error:
+                outcomes.append(error)
+            ended.set()
+
+        async def start(event: RoomEvent, context: RoomContext) -> None:
+            attempts.append(context.attempt)
+            if context.attempt == 1:
+                group.start_soon(child)
+                await ended.wait()
+
+        async def reach_beyond(event: RoomEvent, context: RoomContext) -> HookResult:
+            if text_of(event) == "child":
+                started.set()
+                await b_wants_a.wait()
+                await say(kit, "from a", room_id="b")
+            return HookResult.allow()
+
+        async def from_b(event: RoomEvent, context: RoomContext) -> None:
+            await started.wait()
+            b_wants_a.set()
+            await say(kit, "from b", room_id="a")
+
+        room_hook(kit, "a", start)
+        kit.add_room_hook("a", BEFORE, HookExecution.SYNC, reach_beyond)
+        room_hook(kit, "b", from_b)
+
+        results = await all_arrive(kit, "a", "b")
+
+        assert not any(result.blocked for result in results.values())
+        assert attempts == [1, 2]
+        (error,) = outcomes
+        assert (type(error), error.code, error.retryable) == (ConflictError, "lock.circle", True)
+        assert sorted(await texts(kit, "a")) == ["from b", "to a"]
+        assert await texts(kit, "b") == ["to b"]
+        await check_at_rest(kit, "a", "b")
+
+
 async def test_what_a_unit_that_was_given_up_did_to_its_own_room_is_there_once() -> None:
     async with kit_with(*channels(), rooms=["a", "b"]) as kit:
         meeting = Meeting(2)
