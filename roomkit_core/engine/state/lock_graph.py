@@ -34,7 +34,9 @@ class LockGraph:
         self._holders: dict[str, Unit] = {}
 
     def hold(self, unit: Unit) -> None:
-        """The unit has its room's lock."""
+        """The unit has its room's lock; one that has ended meanwhile, while a child task went on, has not."""
+        if unit.has_ended:
+            return
         self._holders[unit.room_id] = unit
         unit.in_graph = True
 

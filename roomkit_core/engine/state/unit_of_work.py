@@ -151,6 +151,7 @@ class Unit:
         known: What was decided before about the message's own key; then nothing of the unit is written.
         joined: Whether this is a view on the unit of a hook, which commits later.
         in_graph: Whether the lock graph knows the unit.
+        has_ended: Whether the unit is committed or thrown away; it holds its room no more.
         aftermath: Knows who waits for all that follows from the unit.
     """
 
@@ -165,6 +166,7 @@ class Unit:
     known: KeyResult | None = None
     joined = False
     in_graph = False
+    has_ended = False
     aftermath: Follows | None = None
     _context: RoomContext | None = None
 

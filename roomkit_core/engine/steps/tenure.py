@@ -270,6 +270,7 @@ class _Tries:
         """The unit is done with: nobody waits for it any more."""
         unit = self.unit
         if unit is not None:
+            unit.has_ended = True
             self.ports.graph.release(unit)
             if self.parents:
                 self.parents[0].children = tuple(child for child in self.parents[0].children if child is not unit)
@@ -295,6 +296,7 @@ class _Tries:
         unit = self.unit
         if unit is None:
             return
+        unit.has_ended = True
         if self.parents or unit.in_graph:
             self._close()
         if self.answer is not None and self.batch is not None:
