@@ -249,12 +249,14 @@ class Scenario:
 
     async def _stray(self, kit: RoomKit, call: Call) -> None:
         """A child that may join or outlive its hook; what it says is there once at most."""
-        room_id = call.event.room_id
+        room_id, word = call.event.room_id, self._word("stray")
+        if call.is_loose:  # the limit of the hook that it joins is its own as well
+            self.loose.add(word)
 
         async def wander() -> None:
             await self._wait()
             try:
-                await say(kit, self._word("stray"), room_id=room_id)
+                await say(kit, word, room_id=room_id)
             except (ConflictError, ProcessTimeoutError):  # it joined a hook, whose time was over
                 pass
             finally:

@@ -206,6 +206,8 @@ async def test_a_message_whose_caller_is_cancelled_is_there_as_a_whole_or_not_at
 
             await check_whole(found, extras, cut=cut, committed=committed)
             outcomes.append(committed)
+            if sort == "plain" and wait == "committed" and cancelled is cancelled_by_scope:
+                assert not cut, "a commit that has begun is not cut, and its caller learns of it"
             # The provider's redelivery completes what was cut, or is a repeat.
             with anyio.fail_after(PATIENCE):
                 again = await found.kit.process_inbound(arrived, room_id="room")
@@ -218,6 +220,23 @@ async def test_a_message_whose_caller_is_cancelled_is_there_as_a_whole_or_not_at
     assert any(outcomes), "late cancellations come after the commit"
     # A plain message suspends in its commit at the earliest, which is not cut; otherwise early ones leave nothing.
     assert all(outcomes) is (sort == "plain")
+
+
+@by_every_way()
+@pytest.mark.parametrize("wait", ["settled", "committed"])
+@pytest.mark.parametrize("slow", [False, True], ids=["fast store", "slow store"])
+async def test_live_clients_get_what_was_committed_although_its_caller_is_gone(
+    slow: bool, wait: Any, cancelled: Cancelled
+) -> None:
+    """Nothing else in the room drains the channel, as an answer would."""
+    for step in range(1, 20):
+        live = LiveProbe("live")
+        live.slow = a_while
+        async with kit_with(live, store=SlowStore(a_while) if slow else InMemoryStore()) as kit:
+            with anyio.fail_after(PATIENCE):
+                await cancelled(kit.process_inbound(message("hi"), room_id="room", wait=wait), step)
+            await check_at_rest(kit)
+            assert [text_of(event) for event in live.got] == await texts(kit) == ["hi"]
 
 
 @by_every_way()

@@ -225,6 +225,46 @@ async def test_a_task_that_a_hook_started_gets_an_ordinary_error_where_its_unit_
         await check_at_rest(kit, "a", "b")
 
 
+async def test_a_join_that_outlives_its_message_holds_no_room_any_more() -> None:
+    """The hook has failed and the message is committed, while below a stray child another hook goes beyond the room."""
+    outcomes: list[Any] = []
+    async with kit_with(*channels(), rooms=["a", "b"]) as kit, anyio.create_task_group() as group:
+        reached, go_on, ended = anyio.Event(), anyio.Event(), anyio.Event()
+
+        async def child() -> None:
+            try:
+                await say(kit, "child", room_id="a")
+            except ConflictError as error:
+                outcomes.append(error.code)
+            ended.set()
+
+        async def start(event: RoomEvent, context: RoomContext) -> None:
+            group.start_soon(child)
+            await reached.wait()
+            raise RuntimeError("the hook broke")
+
+        async def reach_beyond(event: RoomEvent, context: RoomContext) -> HookResult:
+            if text_of(event) == "child":
+                reached.set()
+                await go_on.wait()
+                await say(kit, "beyond", room_id="b")
+            return HookResult.allow()
+
+        room_hook(kit, "a", start)
+        kit.add_room_hook("a", BEFORE, HookExecution.SYNC, reach_beyond)
+
+        (result,) = (await all_arrive(kit, "a")).values()
+        assert not result.blocked
+        go_on.set()
+        with anyio.fail_after(PATIENCE):
+            await ended.wait()
+
+        assert outcomes == ["hook.ended"]
+        assert await texts(kit, "a") == ["to a"]
+        assert await texts(kit, "b") == ["beyond"]
+        await check_at_rest(kit, "a", "b")
+
+
 async def test_what_a_unit_that_was_given_up_did_to_its_own_room_is_there_once() -> None:
     async with kit_with(*channels(), rooms=["a", "b"]) as kit:
         meeting = Meeting(2)

@@ -530,6 +530,30 @@ async def test_hooks_that_run_out_of_budget_again_and_again_do_not_work_on_for_e
         await check_at_rest(found.kit)
 
 
+async def test_a_verb_for_which_the_unit_has_no_place_leaves_no_half_of_itself() -> None:
+    async with scene() as found:
+        codes: list[str] = []
+
+        async def fill_and_mute(event: RoomEvent) -> None:
+            for _ in range(49):
+                await say(found.kit, "more")
+            for verb in (found.kit.mute("room", "sms"), found.kit.attach_channel("room", "late")):
+                with pytest.raises(ConflictError) as full:
+                    await verb
+                codes.append(full.value.code)
+
+        found.kit.hook(BEFORE)(let_pass(fill_and_mute))
+
+        result = await found.arrives()
+
+        assert not result.blocked
+        assert codes == ["loop", "loop"]
+        assert len(await messages(found.kit)) == 50
+        assert not (await found.binding("sms")).muted
+        assert await found.binding("late") is None
+        assert await found.bookkeeping() == []
+
+
 async def test_a_hook_that_injects_more_than_a_unit_holds_fails_and_the_message_survives() -> None:
     async with scene() as found:
 
