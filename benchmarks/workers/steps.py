@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.workers.scenarios import RECEIVER, SENDER, TEXT, Side, Stage
 from roomkit_core import InboundMessage, TextContent
-from roomkit_core.background import Bounds, bounded
+from roomkit_core.background import Bounds
 from roomkit_core.models.base import build, evolve
 from roomkit_core.models.changes import ChangeSet, Committed
 from roomkit_core.models.context import RoomContext
@@ -83,7 +83,7 @@ async def _pieces(stage: Stage) -> dict[str, Piece]:
 
     async def scope(count: int) -> None:
         for _ in range(count):
-            await bounded(Bounds(30.0), nothing())
+            await Bounds(30.0).run(nothing())
 
     async def handle(count: int) -> None:
         for _ in range(count):
