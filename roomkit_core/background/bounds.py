@@ -130,10 +130,8 @@ class Bounds:
             try:
                 if self._renew(error):
                     return Late()
-            except Exception as rest:  # what is left of a group without our cancellation; trio raises it
+            except Exception as rest:  # what is left of a group without our cancellation
                 return rest
-            if isinstance(error, BaseExceptionGroup):
-                return error.split(Exception)[0]
         return error if isinstance(error, Exception) else None
 
     def overran(self) -> bool:

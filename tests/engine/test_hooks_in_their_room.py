@@ -245,6 +245,13 @@ async def breaks_when_it_is_cut() -> Any:
         raise RuntimeError("the clean-up broke")
 
 
+async def breaks_with_a_group_when_it_is_cut() -> Any:
+    try:
+        await anyio.sleep_forever()
+    except BaseException as cut:
+        raise BaseExceptionGroup("all of it", [cut, RuntimeError("the clean-up broke")]) from None
+
+
 async def breaks_in_a_child_when_it_is_cut() -> Any:
     async with anyio.create_task_group() as group:
         group.start_soon(anyio.sleep_forever)
@@ -258,6 +265,7 @@ ENDS = {
     "nonsense": talks_nonsense,
     "swallows": swallows_its_cancellation,
     "breaks late": breaks_when_it_is_cut,
+    "breaks late with a group": breaks_with_a_group_when_it_is_cut,
     "breaks late in a child": breaks_in_a_child_when_it_is_cut,
 }
 
@@ -735,12 +743,15 @@ async def test_a_hooks_key_that_a_foreign_commit_takes_meanwhile_is_a_conflict_a
 
 async def test_the_messages_own_key_taken_meanwhile_ends_it_with_the_first_result_and_nothing_of_its_hooks() -> None:
     async with scene() as found:
+        attempts: list[int] = []
 
         @found.kit.hook(BEFORE)
         async def race(event: RoomEvent, context: RoomContext) -> HookResult:
+            attempts.append(context.attempt)
             await say(found.kit, "noted")
+            arrived = message("hi", idempotency_key="m1")
             with anyio.fail_after(PATIENCE):
-                await found.foreign.process_inbound(message("hi", idempotency_key="m1"), room_id="room")
+                await found.foreign.process_inbound(arrived, room_id="room", wait="committed")
             return HookResult.allow()
 
         result = await found.arrives(idempotency_key="m1")
@@ -749,6 +760,7 @@ async def test_the_messages_own_key_taken_meanwhile_ends_it_with_the_first_resul
         assert await texts(found.kit) == ["hi"]
         assert result.event is not None
         assert result.event.id == (await messages(found.kit))[0].id
+        assert attempts == [1], "a second try looks the key up before it asks the hooks again"
         await check_at_rest(found.kit)
 
 
