@@ -11,11 +11,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from roomkit_core.errors import StoreError, UnsupportedError
 from roomkit_core.interfaces import store_verbs as verbs
-from roomkit_core.interfaces.store_types import Accepted, Answer, Known, RoomSnapshot, Ticket, WorkFilter
+from roomkit_core.interfaces.store_types import (
+    Accepted,
+    Answer,
+    Cutoffs,
+    DecidedKey,
+    Known,
+    RoomSnapshot,
+    Ticket,
+    WorkFilter,
+)
 from roomkit_core.models.changes import ChangeSet, Conversation, Key, KeyResult
 from roomkit_core.models.room import Cursor
-from roomkit_core.models.work import Outcome, WorkKind, WorkRow
+from roomkit_core.models.work import Attempt, Outcome, WorkKind, WorkRow
 
 if TYPE_CHECKING:
     from roomkit_core.models.channel import ChannelBinding
@@ -27,7 +37,17 @@ if TYPE_CHECKING:
     from roomkit_core.models.room import Room
     from roomkit_core.models.task import Observation, Task
 
-__all__ = ["Accepted", "Answer", "ConversationStore", "Known", "RoomSnapshot", "Ticket", "WorkFilter"]
+__all__ = [
+    "Accepted",
+    "Answer",
+    "ConversationStore",
+    "Cutoffs",
+    "DecidedKey",
+    "Known",
+    "RoomSnapshot",
+    "Ticket",
+    "WorkFilter",
+]
 
 
 class ConversationStore(ABC):
@@ -40,10 +60,24 @@ class ConversationStore(ABC):
     is_process_local: bool = False
     """Whether only this process sees the store."""
 
+    is_durable: bool = False
+    """Whether what is committed outlives the process."""
+
     # ------------------------------------------------------------------------------------------------ life
 
     async def open(self) -> None:
-        """Make ready for use; the kit calls it when it starts. Calling it again does nothing."""
+        """Make ready for use; the kit calls it when it starts. Calling it again does nothing.
+
+        Raises:
+            StoreBusyError: The store belongs to another process.
+            StoreError: It cannot be used; the code says why (``store.newer_schema``, ``store.not_a_database``,
+                ``store.read_only``, ``store.disk_full``, ``store.io``).
+        """
+
+    @property
+    def failure(self) -> StoreError | None:
+        """Why the last write failed; None if it went through. A kit whose store has one is not ready."""
+        return None
 
     async def close(self) -> None:
         """Flush and release everything; the kit calls it last. Calling it again does nothing."""
@@ -101,9 +135,12 @@ class ConversationStore(ABC):
     ) -> list[WorkRow]:
         """Take due work: heads of their lanes only, each by one winner, oldest first.
 
-        A head is due if it is PENDING (or UNKNOWN) with ``due`` reached, or IN_FLIGHT with its lease over. The claim
-        makes it IN_FLIGHT with token + 1 and attempts + 1; taking over from a holder that never settled counts
-        ``takeovers`` instead and, like a claim of an UNKNOWN row, sets ``maybe_sent``.
+        A head is due if it is PENDING (or UNKNOWN) with ``due`` reached, or IN_FLIGHT with its lease and, after it, its
+        ``quiet`` time over. The claim makes it IN_FLIGHT with token + 1 and attempts + 1; taking over from a holder
+        that never settled counts ``takeovers`` instead and, like a claim of an UNKNOWN row, sets ``maybe_sent``.
+
+        A store that belongs to one process (SQLite) knows when it is opened that whoever holds a row is no more: the
+        leases of all rows in flight end then, their quiet times do not.
 
         Args:
             owner: The claimer.
@@ -159,8 +196,23 @@ class ConversationStore(ABC):
         """End PENDING and UNKNOWN rows whose ``expires_at`` (microseconds) has passed; returns how many."""
 
     @abstractmethod
-    async def purge(self, before: int) -> int:
-        """Forget settled rows and keys from before ``before`` (microseconds); returns how many."""
+    async def purge(self, cutoffs: Cutoffs, *, limit: int = 1_000) -> int:
+        """Forget what is older than the cutoffs, at most ``limit`` pieces; returns how many. Never an open row."""
+
+    async def probe(self) -> None:
+        """Write something that nobody reads and wait until it is durable: whether the store takes writes (again).
+
+        Raises:
+            StoreError: It does not.
+        """
+
+    async def backup(self, path: str) -> None:
+        """Write a consistent copy of everything to ``path`` while the store is in use.
+
+        Raises:
+            UnsupportedError: The store cannot, or keeps nothing that outlives the process.
+        """
+        raise UnsupportedError(f"{type(self).__name__} makes no backups", code="store.no_backup")
 
     # ----------------------------------------------------------------------------------------- reads of the protocol
 
@@ -190,6 +242,18 @@ class ConversationStore(ABC):
     @abstractmethod
     async def list_work(self, where: WorkFilter, *, limit: int = 100, after: str | None = None) -> list[WorkRow]:
         """Rows that match, ordered by id; ``after`` is the last id of the page before."""
+
+    @abstractmethod
+    async def work_history(self, row_id: str) -> list[Attempt]:
+        """The row's tenures that did not bring it to a good end, oldest first; see :class:`Attempt`."""
+
+    @abstractmethod
+    async def find_keys(self, name: str) -> list[DecidedKey]:
+        """Decided keys whose id is ``name`` or whose message became the event ``name``, oldest first."""
+
+    @abstractmethod
+    async def has_open(self, lane: tuple[str, ...]) -> bool:
+        """Whether the lane has an open row."""
 
     # ------------------------------------------------------------------------------------------------ plain reads
 
@@ -274,11 +338,11 @@ class ConversationStore(ABC):
 
     @abstractmethod
     async def kv_get(self, namespace: str, key: str) -> str | None:
-        """A plugin's value, a JSON string, or None."""
+        """A plugin's value, a JSON string; None if there is none or its time is over."""
 
     @abstractmethod
     async def kv_scan(self, namespace: str, prefix: str = "") -> list[tuple[str, str]]:
-        """A plugin's keys that begin with ``prefix`` with their values, ordered by key."""
+        """A plugin's keys that begin with ``prefix`` with their values, ordered by key; none whose time is over."""
 
     # ------------------------------------------------------------------------------------------------ derived: rooms
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
-from roomkit_core.models.changes import Committed, Refused
+from roomkit_core.models.changes import Committed, Key, KeyResult, Refused
 from roomkit_core.models.room import Version
 from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
@@ -66,7 +66,11 @@ class Known(NamedTuple):
 
 
 class WorkFilter(NamedTuple):
-    """Which rows :meth:`ConversationStore.list_work` returns: those that match every field that is not None."""
+    """Which rows :meth:`ConversationStore.list_work` returns: those that match every field that is not None.
+
+    ``name`` is what a provider or a client calls the work: one of ``provider_ids``, the ``provider_key``, or the third
+    part of ``key``. All but ``states``, ``kinds`` and ``channel_id`` are found by an index.
+    """
 
     states: frozenset[WorkState] | None = None
     kinds: frozenset[WorkKind] | None = None
@@ -74,3 +78,34 @@ class WorkFilter(NamedTuple):
     room_id: str | None = None
     event_id: str | None = None
     row_id: str | None = None
+    correlation_id: str | None = None
+    retry_of: str | None = None
+    lane: tuple[str, ...] | None = None
+    name: str | None = None
+
+
+class DecidedKey(NamedTuple):
+    """An idempotency key with what was decided about it; ``at`` is when, in microseconds."""
+
+    key: Key
+    result: KeyResult
+    at: int
+
+
+class Cutoffs(NamedTuple):
+    """Up to when :meth:`ConversationStore.purge` forgets what, in microseconds; None keeps that kind for ever.
+
+    Attributes:
+        settled: Rows that ended well (``sent``, ``done``, ``answered``, ``refused``, ``suppressed``), with their
+            attempts, and reports of a provider that no delivery has joined.
+        dead: Rows that did not (``failed``, ``dead``, ``expired``, ``partial``, ``quarantined``), with their attempts.
+        bodies: What settled rows were about (``payload`` and ``route``), except of rows that an operator may retry.
+        keys: Decided idempotency keys and commit ids; at least 72 hours are promised to providers.
+        blocked: Content of events that were blocked; a tombstone keeps their index.
+    """
+
+    settled: int | None = None
+    dead: int | None = None
+    bodies: int | None = None
+    keys: int | None = None
+    blocked: int | None = None

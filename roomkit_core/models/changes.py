@@ -54,12 +54,24 @@ class Discharge(NamedTuple):
 
 
 class Withdrawal(NamedTuple):
-    """Ends open rows whose reason is gone: those of the room that match every field that is not None."""
+    """Ends open rows whose reason is gone: those of the room that match every field that is not None.
+
+    With ``row_id`` it names one row, of any room or of none, and the batch need not name a version: that is how an
+    operator or a caller cancels what was scheduled.
+    """
 
     reason: str
     channel_id: str | None = None
     kind: str | None = None
     event_id: str | None = None
+    row_id: str | None = None
+
+
+class Value(NamedTuple):
+    """A plugin's value: a JSON string, and when it is gone (microseconds by the store's clock)."""
+
+    text: str
+    expires_at: int | None = None
 
 
 @dataclass(eq=False)
@@ -92,7 +104,7 @@ class ChangeSet:
         withdrawals: Rows that lose their reason.
         tasks, observations, identities: New or changed ones.
         read_markers: (channel id, index) of this room; markers only move forward.
-        kv: (namespace, key) to a JSON string, or None to delete it.
+        kv: (namespace, key) to a value, or None to delete it.
     """
 
     room_id: str | None
@@ -119,7 +131,7 @@ class ChangeSet:
     observations: tuple[Observation, ...] = ()
     identities: tuple[Identity, ...] = ()
     read_markers: tuple[tuple[str, int], ...] = ()
-    kv: dict[tuple[str, str], str | None] = EMPTY  # type: ignore[assignment]  # empty, so its keys are of any type
+    kv: dict[tuple[str, str], Value | None] = EMPTY  # type: ignore[assignment]  # empty, so its keys are of any type
 
 
 class Committed(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 
 from roomkit_core.models.base import EMPTY, build, freeze
-from roomkit_core.models.content import EventContent, TextContent
+from roomkit_core.models.content import EventContent, SystemContent, TextContent
 from roomkit_core.models.enums import ChannelDirection, EventStatus
 from roomkit_core.models.event import ChannelData, EventSource, RoomEvent, Routing
 from roomkit_core.models.kinds import ChannelType, EventType
@@ -24,6 +24,7 @@ Packed = tuple[Any, ...]
 """An event as :func:`pack_event` leaves it: atoms only, in the order of the constants below."""
 
 ID, ROOM, TYPE, INDEX, STATUS, VISIBILITY, CREATED, CHANNEL, PARTICIPANT, CONTENT_TYPE, BODY = range(11)
+RAW, METADATA, CHANNEL_DATA, DELIVERY_RESULTS = 17, 24, 25, 26
 
 PackedContent = tuple[str, str, str | None]
 
@@ -169,6 +170,20 @@ def unpack_event(packed: Packed) -> RoomEvent:
 def with_index(packed: Packed, index: int) -> Packed:
     """The packed event at another index."""
     return (*packed[:INDEX], index, *packed[INDEX + 1 :])
+
+
+def tombstone(packed: Packed, code: str) -> Packed:
+    """The packed event without what it said: its place, its source and its time stay.
+
+    Args:
+        packed: The event.
+        code: Why it is gone: ``event.deleted`` or ``event.pruned``.
+    """
+    fields = list(packed)
+    fields[CONTENT_TYPE : CONTENT_TYPE + 3] = pack_content(SystemContent(body="", code=code))
+    fields[RAW], fields[CHANNEL_DATA], fields[DELIVERY_RESULTS] = None, None, None
+    fields[METADATA] = '{"deleted": true}'
+    return tuple(fields)
 
 
 def _data(text: str | None) -> dict[str, Any]:

@@ -45,7 +45,8 @@ class WorkRow(NamedTuple):
     ``lane`` is ``()`` for work without order. ``seq`` is the row's place in its lane, given by the store. ``token``
     grows with each claim and names one tenure of one worker. ``due`` is None for a row that is queued behind another
     one of its lane. ``payload`` is pinned: what was rendered, or what is needed to do the work, as strings and tuples
-    of strings.
+    of strings. ``quiet`` is how many microseconds after the end of a lease a request of its holder may still land at
+    the provider: a takeover waits for it. It is pinned at birth and 0 where waiting changes nothing.
     """
 
     id: str
@@ -78,6 +79,7 @@ class WorkRow(NamedTuple):
     key: tuple[str, str, str] | None = None
     created_at: int = 0
     settled_at: int | None = None
+    quiet: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -90,7 +92,6 @@ class Outcome(NamedTuple):
 
     A final ``state`` ends the row. ``PENDING`` with a ``due`` asks for another attempt, ``UNKNOWN`` says that nobody
     knows (and marks ``maybe_sent``). ``untouched`` hands the row back as it was, without counting the attempt.
-    ``retry_after`` is how many seconds the provider asked for.
     ``retry_after`` are the seconds that the provider asked for.
     """
 
@@ -100,3 +101,25 @@ class Outcome(NamedTuple):
     provider_ids: tuple[str, ...] = ()
     untouched: bool = False
     retry_after: float | None = None
+
+
+class Attempt(NamedTuple):
+    """One tenure of a row that did not bring it to a good end, kept for :meth:`ConversationStore.work_history`.
+
+    Written by a settle that leaves the row open (untouched ones excepted) or ends it badly, and by a claim that takes
+    the row over from a holder that never settled (``state`` IN_FLIGHT, no ``code``). Times are microseconds.
+    """
+
+    row_id: str
+    token: int
+    attempt: int
+    owner: str | None
+    ended_at: int
+    state: WorkState
+    code: str | None = None
+    reason: str | None = None
+    maybe_sent: bool = False
+
+
+GOOD_ENDS = frozenset({WorkState.DONE, WorkState.SENT, WorkState.ANSWERED, WorkState.REFUSED})
+"""Final states about which there is nothing to explain: a first attempt that ends so leaves no :class:`Attempt`."""
