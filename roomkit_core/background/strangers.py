@@ -1,7 +1,8 @@
-"""Waiting for something without what the task has inherited."""
+"""Foreign code in a task of the kit: waiting without what the task has inherited, and cancellations that are none."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Generator
 from contextvars import Context
 from types import coroutine
@@ -27,3 +28,19 @@ def as_stranger(awaitable: Awaitable[Any]) -> Generator[Any, Any, None]:
     except BaseException:
         sent = None  # on trio it may hold the error, whose traceback leads to this frame: a cycle
         raise
+
+
+def is_stray(error: BaseException) -> bool:
+    """Whether a cancellation was raised by the code itself, although nobody has cancelled the running task.
+
+    Only asyncio lets code do that: a channel that awaits a task which somebody else has cancelled raises its
+    ``CancelledError``. It is an error of that call then, and not the end of the task that made it.
+    """
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or not isinstance(error, asyncio.CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is not None and not task.cancelling()

@@ -25,6 +25,9 @@ from roomkit_core.models.task import Observation, Task
 
 log = logging.getLogger("roomkit.hooks")
 
+HOOK_ERROR = "hook_error:"
+"""With this begins the reason of an event that is blocked because a guard failed."""
+
 
 class Stage(Protocol):
     """What a run needs of the unit of work: a savepoint is reading ``draft``, taking back is assigning it."""
@@ -186,7 +189,7 @@ def _note_failure(decision: Decision, hook: HookRegistration, failure: Exception
     decision.errors += ((hook.name, what),)
     decision.has_extras = True
     if hook.on_error == "block":
-        decision.reason = f"hook_error:{hook.name}"
+        decision.reason = f"{HOOK_ERROR}{hook.name}"
         decision.blocked_by = hook.name
 
 

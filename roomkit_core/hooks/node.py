@@ -32,7 +32,7 @@ class Node:
         parent: The node in which this one began.
         unit: The unit of work that the code may join; None outside of deciding hooks.
         alive: Whether the call is still running.
-        kind: ``hook``, ``observer``, ``handler``, ``ask`` or ``channel``.
+        kind: ``hook``, ``observer``, ``handler``, ``ask``, ``hook_row`` (a durable observer) or ``channel``.
         cause: The event that the call is about.
         budget: How many events its chain may still bring; None where nothing has limited it yet.
         hooks: The hooks on the chain, this one included.

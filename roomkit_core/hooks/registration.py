@@ -48,6 +48,9 @@ class HookRegistration:
         channel_ids: Only events from these channels; None for all.
         directions: Only events of these directions; None for all.
         on_error: Whether a deciding hook that raises, hangs or answers nonsense lets the event pass.
+        durable: An observer of what was broadcast whose calls are owed: each is a row of the commit, made again until
+            the hook returns, also after a crash. At least once; the event's id tells a repeat. Its name is what finds
+            it after a restart.
 
     Raises:
         HookError: ``fn`` cannot be called, ``timeout`` is not positive, or ``on_error`` is unknown or without meaning
@@ -60,6 +63,7 @@ class HookRegistration:
         "channel_types",
         "decides",
         "directions",
+        "durable",
         "execution",
         "fn",
         "is_filtered",
@@ -82,6 +86,7 @@ class HookRegistration:
         channel_ids: Collection[str] | None = None,
         directions: Collection[ChannelDirection | str] | None = None,
         on_error: OnError = "allow",
+        durable: bool = False,
     ) -> None:
         self.trigger = HookTrigger(trigger)
         self.execution = HookExecution(execution)
@@ -93,6 +98,7 @@ class HookRegistration:
         self.channel_ids = None if channel_ids is None else frozenset(channel_ids)
         self.directions = None if directions is None else frozenset(ChannelDirection(d) for d in directions)
         self.on_error = on_error
+        self.durable = durable
         self.decides = self.execution is HookExecution.SYNC and self.trigger in DECIDING
         self.is_filtered = not (channel_types is None and channel_ids is None and directions is None)
         self.chain = (self,)
@@ -118,6 +124,12 @@ class HookRegistration:
                 code="hook.on_error",
                 hint="Register it for BEFORE_BROADCAST with execution SYNC, or leave on_error out.",
             )
+        if self.durable and self.trigger != HookTrigger.AFTER_BROADCAST:
+            raise HookError(
+                f"hook {self.name!r}: durable=True is for AFTER_BROADCAST observers",
+                code="hook.durable",
+                hint="What a BEFORE_BROADCAST hook returns is in the commit already.",
+            )
         if self.trigger not in FIRED:
             log.warning("hook %r waits for %s, which nothing installed fires", self.name, self.trigger)
 
@@ -133,6 +145,7 @@ class HookRegistration:
 Hooks = tuple[HookRegistration, ...]
 
 _BEFORE = "before_broadcast"
+_AFTER = "after_broadcast"
 
 
 class HookRegistry:
@@ -140,28 +153,68 @@ class HookRegistry:
 
     Attributes:
         has_observers: Whether anybody has ever wanted to observe what was broadcast.
+        has_durable: Whether anybody has ever wanted to do so durably.
     """
 
     def __init__(self) -> None:
         self._global: dict[str, tuple[HookRegistration, ...]] = {}
         self._rooms: dict[str, dict[str, tuple[HookRegistration, ...]]] = {}
         self.has_observers = False
+        self.has_durable = False
         self._is_plain = True
 
     def register(self, hook: HookRegistration) -> None:
-        """Add a global hook."""
+        """Add a global hook.
+
+        Raises:
+            HookError: ``hook.durable_name``: another durable hook has this name.
+        """
+        self._check_name(hook, None)
         self._global[hook.trigger] = _ordered((*self._global.get(hook.trigger, ()), hook))
         self._note(hook)
 
     def add_room_hook(self, room_id: str, hook: HookRegistration) -> None:
-        """Add a hook of one room; it goes with the room."""
+        """Add a hook of one room; it goes with the room.
+
+        Raises:
+            HookError: ``hook.durable_name``: another durable hook has this name.
+        """
+        self._check_name(hook, room_id)
         hooks = self._rooms.setdefault(room_id, {})
         hooks[hook.trigger] = _ordered((*hooks.get(hook.trigger, ()), hook))
         self._note(hook)
 
+    def _check_name(self, hook: HookRegistration, room_id: str | None) -> None:
+        if hook.durable and self.find_durable(hook.name, room_id) is not None:
+            raise HookError(
+                f"there is a durable hook {hook.name!r} already, and its name is what finds it after a restart",
+                code="hook.durable_name",
+                hint="Give each durable hook a name of its own.",
+            )
+
+    def find_durable(self, name: str, room_id: str | None) -> HookRegistration | None:
+        """The durable hook of this name, of the room or of all rooms."""
+        of_room = self._rooms.get(room_id, {}) if room_id is not None else {}
+        for hook in (*of_room.get(_AFTER, ()), *self._global.get(_AFTER, ())):
+            if hook.durable and hook.name == name:
+                return hook
+        return None
+
+    def durable(self, room_id: str, source: EventSource, chain: tuple[HookRegistration, ...]) -> Hooks:
+        """The durable hooks that are owed an event: filters let it through, and they are not on its chain."""
+        return tuple(
+            [
+                hook
+                for hook in self.select(_AFTER, room_id)
+                if hook.durable and hook not in chain and (not hook.is_filtered or hook.matches(source))
+            ]
+        )
+
     def _note(self, hook: HookRegistration) -> None:
         """Remember what lets a message skip work: nobody observes; every hook before the broadcast simply decides."""
-        if hook.observes_broadcast:
+        if hook.durable:
+            self.has_durable = True
+        elif hook.observes_broadcast:
             self.has_observers = True
         if hook.trigger == _BEFORE and (hook.is_filtered or not hook.decides):
             self._is_plain = False
@@ -190,8 +243,10 @@ class HookRegistry:
         """The hooks that observe what was broadcast: those after it, and asynchronous ones before it."""
         if not self.has_observers:
             return ()
-        hooks = self.select(HookTrigger.AFTER_BROADCAST, room_id)
-        before = self.select(HookTrigger.BEFORE_BROADCAST, room_id)
+        hooks = self.select(_AFTER, room_id)
+        if self.has_durable:
+            hooks = tuple([hook for hook in hooks if not hook.durable])
+        before = self.select(_BEFORE, room_id)
         return hooks + tuple([hook for hook in before if not hook.decides])
 
     def deciding(self, room_id: str, source: EventSource, chain: tuple[HookRegistration, ...]) -> Hooks:

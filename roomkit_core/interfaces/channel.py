@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from roomkit_core.errors import DeliveryFailedError, UnsupportedError
 from roomkit_core.models.base import EMPTY, build, evolve
-from roomkit_core.models.channel import ChannelCapabilities, ChannelOutput, Route
+from roomkit_core.models.channel import ChannelCapabilities, ChannelOutput, RateLimit, Route
 from roomkit_core.models.content import TextContent
 from roomkit_core.models.delivery import Delivery, Receipt, Rendering
 from roomkit_core.models.enums import ChannelCategory, ChannelDirection, EventStatus
@@ -52,7 +52,9 @@ class Channel:
         send_timeout: Seconds that one :meth:`send` may take.
         ask_timeout: Seconds that one :meth:`on_event` may take, its response stream included.
         live: Nothing is owed to this channel; its clients have cursors and read what they missed.
+        delivery_lifetime: Seconds for which an owed delivery is tried; what is not through by then ends as expired.
         max_in_flight: How many sends run at once, all rooms together.
+        rate_limit: How many sends the provider takes, all rooms together; None for no limit.
         recent_events_window: How many recent messages this channel wants to see in a context; 50 at least, 2000 at
             most.
     """
@@ -66,7 +68,9 @@ class Channel:
     send_timeout: float = 15.0
     ask_timeout: float = 300.0
     live: bool = False
+    delivery_lifetime: float = 3600.0
     max_in_flight: int = 32
+    rate_limit: RateLimit | None = None
     recent_events_window: int = 0
 
     def __init__(self, channel_id: str) -> None:
@@ -156,7 +160,9 @@ class Channel:
         return Rendering((content,))
 
     async def send(self, delivery: Delivery) -> Receipt:
-        """Bring one delivery to the provider. Sends of one lane never overlap; those of different lanes do.
+        """Bring one part of a delivery, ``delivery.part``, to the provider; a content of one part is one call.
+
+        Sends of one lane never overlap; those of different lanes do. ``delivery.part_key`` is the same on every attempt.
 
         The default calls :meth:`deliver`. Whatever happens becomes a recorded outcome: :class:`DeliveryFailedError` is
         a certain refusal, and so is a receipt that says FAILED; a timeout, a cancellation and any other exception leave

@@ -75,6 +75,14 @@ class ConversationStore(ABC):
         """
 
     @property
+    def journal_is_empty(self) -> bool:
+        """Whether the store knows, without being asked, that no inbound row is open; False where it would have to look.
+
+        Spares each message a question about its conversation.
+        """
+        return False
+
+    @property
     def failure(self) -> StoreError | None:
         """Why the last write failed; None if it went through. A kit whose store has one is not ready."""
         return None
@@ -109,6 +117,7 @@ class ConversationStore(ABC):
         lane: tuple[str, ...],
         key: Key | None,
         *,
+        room_id: str | None = None,
         owner: str = "",
         lease: float | None = None,
     ) -> Accepted | Known:
@@ -118,6 +127,8 @@ class ConversationStore(ABC):
             message: The message; its ``session`` is not stored.
             lane: (channel id, conversation): messages of one lane are worked on in order.
             key: Unique among all that was accepted or decided; None for a message without an id.
+            room_id: The room that the message names, kept in the row's payload behind the message: ``(message as JSON,
+                room id)``, or ``(message as JSON,)`` without one. The row itself is of no room.
             owner: Who claims it, with ``lease``.
             lease: Seconds; the row is claimed at birth if its lane has no open row. None never claims.
         """

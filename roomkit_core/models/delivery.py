@@ -47,18 +47,18 @@ class Rendering:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One attempt to bring an event to one route of a channel.
+    """One call that brings an event, or one part of it, to one route of a channel.
 
     Attributes:
         id: The work row.
         key: Idempotency key for the provider: the id of the first row, the same on every attempt and retry.
         part_keys: The key of each part.
-        attempt: 1 for the first.
+        attempt: 1 for the first; takeovers from a holder that never settled count.
         maybe_sent: An earlier attempt may have reached the recipient.
         route: Where to; None where the binding has no routes.
         deadline: Monotonic time of the event loop after which the call is given up, in seconds.
-        parts: The contents to send, pinned when the event was committed.
-        parts_done: How many parts a former attempt got through; go on with the next.
+        parts: The contents of all calls, pinned when the event was committed.
+        parts_done: How many parts are through: this call is about the next one, see :attr:`part`.
         event: The event as committed.
         binding: The channel's place in the room, as of now.
         context: The room as of now.
@@ -76,6 +76,16 @@ class Delivery:
     event: RoomEvent
     binding: ChannelBinding
     context: RoomContext
+
+    @property
+    def part(self) -> Any:
+        """The content that this call sends."""
+        return self.parts[self.parts_done]
+
+    @property
+    def part_key(self) -> str:
+        """The idempotency key of this call."""
+        return self.part_keys[self.parts_done]
 
 
 @dataclass(frozen=True, slots=True)

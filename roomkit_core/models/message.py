@@ -43,11 +43,22 @@ class InboundMessage(Base):
         return self.idempotency_key or self.provider_message_id
 
 
+class Accepted(Base):
+    """A message that is in the journal.
+
+    ``id`` is its row, or what became of it if it is known: the id of its event. ``duplicate`` says that it was accepted
+    or decided before.
+    """
+
+    id: str
+    duplicate: bool = False
+
+
 class InboundResult(Base):
     """What became of a message.
 
     ``event`` is the stored event; None if nothing was stored. ``blocked`` with its ``reason`` says that it was not
-    passed on. ``delivery_results`` has an entry for each target, keyed by channel id.
+    passed on; a reason of ``queued`` without it, that the message waits in the journal. ``delivery_results`` has an entry for each target, keyed by channel id.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

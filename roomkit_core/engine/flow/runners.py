@@ -1,48 +1,37 @@
-"""Runners: tasks of the kit that work on claimed rows, per channel and never more than it takes at once.
+"""Runners: tasks of the kit that work on claimed rows, per pool and never more than it takes at once.
 
-A runner works on the row it was started with, then takes the next due head of its channel, until there is none. So
-there is a runner whenever a channel has due rows: a row is claimed at its birth while a runner is free, and otherwise
-the runners that are busy find it.
+A runner works on the row it was started with, then takes the next due head of its pool, until there is none. So there
+is a runner whenever a pool has due rows: a row is claimed at its birth while a runner is free, and otherwise the
+runners that are busy find it. The pump calls for runners when time has made rows due.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
+from roomkit_core.background import is_stray
+from roomkit_core.engine.flow.exclusion import Exclusion
 from roomkit_core.engine.flow.following import Following
+from roomkit_core.engine.flow.holdings import Holdings
+from roomkit_core.engine.flow.settling import settle
+from roomkit_core.engine.flow.work import HANDED_BACK, INTERRUPTED, Handler, Verdict, Work
+from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
+from roomkit_core.errors import StaleLeaseError, StoreError
 from roomkit_core.interfaces.store import WorkFilter
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
 
 log = logging.getLogger("roomkit.flow")
 
+ALONE_FROM = 2
+"""From so many takeovers on a row runs alone in its process (PROTOCOL L13): it may be what kills processes."""
 
-class Work(NamedTuple):
-    """One claimed row with what is known about it here.
-
-    Attributes:
-        row: The row, in flight with this kit's token.
-        target: Its channel.
-        event: What it is about; None if it has to be read.
-        following: Who waits for what follows from it.
-        done: Tells them that the row had its try.
-    """
-
-    row: WorkRow
-    target: Target
-    event: RoomEvent | None = None
-    following: Following | None = None
-    done: Callable[[], None] | None = None
-
-
-Handler = Callable[[Work], Awaitable[None]]
-
-HANDED_BACK = Outcome(WorkState.PENDING, untouched=True)
+FAILED_PAUSE = 30.0
+"""Seconds until a row is tried again whose handler failed in a way that it did not foresee."""
 
 
 class Runners:
@@ -51,44 +40,98 @@ class Runners:
     Args:
         ports: The kit's surroundings.
         handlers: What to do with a row, by its kind. Filled once, before the first row.
+        holdings: The tenures of this kit.
+        wake_at: Tells the pump at which monotonic time to look next.
     """
 
-    def __init__(self, ports: Ports, handlers: Mapping[WorkKind, Handler]) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        handlers: Mapping[WorkKind, Handler],
+        holdings: Holdings,
+        wake_at: Callable[[float], None],
+    ) -> None:
         self._ports = ports
         self._handlers = handlers
-        self._started: set[tuple[str, int]] = set()
+        self.holdings = holdings
+        self._wake_at = wake_at
         self._waiting: dict[str, tuple[Following, WorkRow]] = {}
         self._live: Counter[tuple[str, ...]] = Counter()
+        self._exclusion = Exclusion()
 
-    def start(self, work: Work) -> bool:
-        """Work on a row that was claimed at birth; False if it is not worked on now, or this tenure began before."""
-        row, target = work.row, work.target
-        if (row.id, row.token) in self._started:
+    # --- starting ---
+
+    def start(
+        self,
+        row: WorkRow,
+        pool: Pool,
+        since: float,
+        lease: float,
+        event: RoomEvent | None = None,
+        following: Following | None = None,
+        done: Callable[[], None] | None = None,
+    ) -> bool:
+        """Work on a row that was claimed at birth; False if it is not worked on now, or this tenure began before.
+
+        Args:
+            row: The row.
+            pool: Its pool.
+            since: Monotonic time from before the claim was sent.
+            lease: Seconds for which the claim holds.
+            event: What the row is about.
+            following: Who waits for what follows from it.
+            done: Tells them that the row had its try.
+        """
+        hold = self.holdings.take(row, since, lease)
+        if hold is None:
             return False
-        self._started.add((row.id, row.token))
-        if target.free <= 0:  # while the commit took its time, another one took the runner
+        work = Work(row, pool, hold, event, following, done)
+        # While the commit took its time, another one took the runner, or the gate was closed.
+        if pool.free <= 0 or self._exclusion.is_wanted or (pool.gate is not None and not pool.gate.take()):
             self._ports.background.spawn(self._hand_back, work)
             return False
-        target.running += 1
-        self._live[row.lane] += 1
-        self._ports.background.spawn(self._run, target, work)
+        self._begin(pool, work)
         return True
 
-    def look(self, target: Target) -> None:
-        """The channel may have due rows that nobody was free to take when they were planned."""
-        if target.free > 0:
-            target.running += 1
-            self._ports.background.spawn(self._run, target, None)
+    def look(self, pool: Pool) -> None:
+        """The pool may have due rows that nobody was free to take when they were planned."""
+        if pool.free > 0:
+            self._begin(pool, None)
         else:
-            target.is_wanted = True
+            pool.is_wanted = True
+
+    def look_for(self, row: WorkRow, pool: Pool) -> None:
+        """A row was born that nobody works on yet: it is due now or later, or queues behind another one."""
+        if row.due is None:
+            self.look(pool)
+        else:
+            ports = self._ports
+            self._wake_at(ports.clock.monotonic() + (row.due - ports.time()) / 1_000_000)
+
+    def _begin(self, pool: Pool, work: Work | None) -> None:
+        pool.running += 1
+        if work is not None:
+            self._live[work.row.lane] += 1
+        self._ports.background.spawn(self._run, pool, work)
 
     async def _hand_back(self, work: Work) -> None:
-        row = work.row
         try:
-            await self._ports.store.settle(row.id, row.token, HANDED_BACK, due_in=0)
+            await settle(self._ports, work, HANDED_BACK)
         finally:
-            self._started.discard((row.id, row.token))
-        self.look(work.target)
+            self.holdings.end(work.hold)
+        gate = work.pool.gate
+        if gate is None or gate.is_open:
+            self.look(work.pool)
+        else:
+            self.look_when_open(work.pool)
+
+    def look_when_open(self, pool: Pool) -> None:
+        """Let the pump look again when the pool's gate opens by time."""
+        opens_at = None if pool.gate is None else pool.gate.opens_at()
+        if opens_at is not None:
+            self._wake_at(opens_at)
+
+    # --- who waits ---
 
     def wait_for(self, row: WorkRow, following: Following) -> None:
         """Somebody waits for a row that is queued behind a live task of this kit; others are nobody's to wait for."""
@@ -103,33 +146,6 @@ class Runners:
                 del self._waiting[row_id]
                 following.queued_done()
 
-    async def _run(self, target: Target, first: Work | None) -> None:
-        work = first
-        try:
-            if work is None:
-                work = await self._next(target)
-            while work is not None:
-                lane = work.row.lane
-                try:
-                    await self._handlers[work.row.kind](work)
-                except Exception:  # one row is one bad row: the channel's other rows go on
-                    log.exception("work on row %s failed", work.row.id, extra={"room_id": work.row.room_id})
-                finally:
-                    self._leave(lane)
-                    self._started.discard((work.row.id, work.row.token))
-                    if work.done is not None:
-                        work.done()
-                if self._waiting:
-                    await self._let_go(lane)
-                work = await self._next(target)
-        finally:
-            target.running -= 1
-
-    def _leave(self, lane: tuple[str, ...]) -> None:
-        self._live[lane] -= 1
-        if not self._live[lane]:
-            del self._live[lane]
-
     async def _let_go(self, lane: tuple[str, ...]) -> None:
         """The lane goes on. Rows that another kit works on now are not waited for here any more."""
         for row_id, (following, row) in list(self._waiting.items()):
@@ -140,25 +156,129 @@ class Runners:
             if is_theirs and self._waiting.pop(row_id, None) is not None:
                 following.queued_done()
 
-    async def _next(self, target: Target) -> Work | None:
-        """The oldest due head of the channel, if there is one and the channel is still the kit's."""
-        ports = self._ports
-        claims: list[WorkRow] = []
-        while not claims:
-            if ports.background.closed or ports.channels.get(target.channel_id) is not target:
+    # --- one runner ---
+
+    async def _run(self, pool: Pool, first: Work | None) -> None:
+        work = first
+        try:
+            if work is None:
+                work = await self._next(pool)
+            while work is not None:
+                await self._work(work)
+                work = await self._next(pool)
+        finally:
+            pool.running -= 1
+
+    async def _work(self, work: Work) -> None:
+        lane = work.row.lane
+        alone = work.row.takeovers >= ALONE_FROM
+        try:
+            await self._exclusion.enter(alone=alone)
+            try:
+                await self._handle(work)
+            finally:
+                self._exclusion.leave(alone=alone)
+        finally:
+            self.holdings.end(work.hold)
+            self._live[lane] -= 1
+            if not self._live[lane]:
+                del self._live[lane]
+            if work.done is not None:
+                work.done()
+            if alone:
+                self._wake_at(self._ports.clock.monotonic())  # nothing else was begun meanwhile
+        if self._waiting:
+            await self._let_go(lane)
+
+    async def _handle(self, work: Work) -> None:
+        """Let the handler work, and record what it says, whatever happens to it or to this task."""
+        row, handler = work.row, self._handlers[work.row.kind]
+        verdict: Verdict | None = HANDED_BACK
+        try:
+            verdict = await handler.work(work)
+        except StaleLeaseError as error:
+            log.info("row %s: %s", row.id, error, extra={"room_id": row.room_id})
+            verdict = None
+        except Exception as error:  # one row is one bad row: the pool's other rows go on
+            log.exception("work on row %s failed", row.id, extra={"room_id": row.room_id})
+            verdict = _failed(work, error)
+        except BaseException as error:
+            if not is_stray(error):
+                verdict = INTERRUPTED if work.hold.is_calling else HANDED_BACK
+                raise
+            verdict = _failed(work, error)
+        finally:
+            if verdict is not None:
+                await self._record(work, handler, verdict)
+
+    async def _record(self, work: Work, handler: Handler, verdict: Verdict) -> None:
+        since = self._ports.clock.monotonic()
+        if not await settle(self._ports, work, verdict):
+            return
+        if work.following is not None and not verdict.outcome.untouched:
+            work.following.outcomes[work.row.id] = verdict.outcome
+        if verdict.due_in is not None:
+            self._wake_at(since + verdict.due_in)
+        await handler.settled(work, verdict)
+
+    async def _next(self, pool: Pool) -> Work | None:
+        """The oldest due head of the pool, if there is one and nothing stands in its way."""
+        while self._may_claim(pool):
+            pool.is_wanted = False
+            gate = pool.gate
+            if gate is not None and not gate.take():
+                self.look_when_open(pool)
                 return None
-            target.is_wanted = False
+            work = await self._claim(pool)
+            if work is not None:
+                if pool.free > 0:
+                    self._begin(pool, None)  # where one row is due, there may be more
+                return work
+            if gate is not None:
+                gate.give_back()
+            if not pool.is_wanted:
+                return None
+        return None
+
+    def _may_claim(self, pool: Pool) -> bool:
+        ports = self._ports
+        background = ports.background
+        if background.closed or self._exclusion.is_wanted or _is_gone(ports, pool):
+            return False
+        # What a durable store holds is there after the next start; what a store in memory holds is now or never.
+        return not (background.draining and ports.store.is_durable)
+
+    async def _claim(self, pool: Pool) -> Work | None:
+        ports = self._ports
+        if len(self.holdings) and self.holdings.are_late:
+            await self.holdings.renew()  # or the claim would take over what tasks of this very kit hold
+        since = ports.clock.monotonic()
+        try:
             claims = await ports.store.claim(
                 ports.owner,
-                lease=ports.lease + target.longest_call,
+                lease=pool.lease,
                 limit=1,
-                kinds=self._handlers,
-                channels=(target.channel_id,),
+                kinds=pool.kinds,
+                channels=None if pool.channels is None else pool.channels(),
             )
-            if not claims and not target.is_wanted:
-                return None
-        row = claims[0]
-        self._started.add((row.id, row.token))
-        self._live[row.lane] += 1
-        following, _ = self._waiting.pop(row.id, (None, None))
-        return Work(row, target, None, following, None if following is None else following.queued_done)
+        except StoreError:
+            log.warning("pool %s cannot claim", pool.name, exc_info=True)
+            return None
+        for row in claims:
+            hold = self.holdings.take_over(row, since, pool.lease)
+            self._live[row.lane] += 1
+            following, _ = self._waiting.pop(row.id, (None, None))
+            return Work(row, pool, hold, None, following, None if following is None else following.queued_done)
+        return None
+
+
+def _is_gone(ports: Ports, pool: Pool) -> bool:
+    """Whether the pool is that of a channel which is not registered any more."""
+    return isinstance(pool, Target) and ports.channels.get(pool.channel_id) is not pool
+
+
+def _failed(work: Work, error: BaseException) -> Verdict:
+    code, what = "work.failed", f"{type(error).__name__}: {error}"
+    if work.hold.is_calling:
+        return Verdict(Outcome(WorkState.UNKNOWN, code, what), FAILED_PAUSE)
+    return Verdict(Outcome(WorkState.PENDING, code, what), FAILED_PAUSE)

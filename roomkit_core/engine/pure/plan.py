@@ -26,12 +26,6 @@ class Target(Protocol):
     is_live: bool
     is_asked: bool
 
-    @property
-    def free(self) -> int:
-        """How many more rows of it could start now."""
-        ...
-
-
 class Plan(NamedTuple):
     """What an event is owed: hints for live channels, rows for the others, questions for those that answer."""
 
@@ -87,6 +81,8 @@ def _owed(event: RoomEvent, binding: ChannelBinding, target: Target) -> list[Wor
     failure: RoomKitError | None = None
     try:
         payload = tuple(pack_content(part) for part in target.channel.render(event.content).parts)
+        if not payload:
+            raise RoomKitError(f"channel {binding.channel_id!r} made nothing to send of it", code="content.empty")
     except RoomKitError as error:
         failure = error
     except Exception as error:
@@ -153,6 +149,22 @@ def ask_row(event: RoomEvent, binding: ChannelBinding, budget: int) -> WorkRow:
         room_id=event.room_id,
         event_id=event.id,
         payload=(str(budget),),
+        provider_key=row_id,
+        correlation_id=event.correlation_id or event.id,
+    )
+
+
+def hook_row(event: RoomEvent, name: str, budget: int) -> WorkRow:
+    """What a durable observer is owed: a call with the event, in the order of the room's events."""
+    row_id = new_id()
+    return WorkRow(
+        id=row_id,
+        kind=WorkKind.HOOK,
+        channel_id="",
+        lane=(event.room_id, "hook", name),
+        room_id=event.room_id,
+        event_id=event.id,
+        payload=(name, str(budget)),
         provider_key=row_id,
         correlation_id=event.correlation_id or event.id,
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roomkit_core.engine.pure.permissions import takes_writes
+from roomkit_core.engine.pure.lifetimes import lifetime, quiet
 from roomkit_core.engine.pure.plan import ask_row, share_budget
+from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.unit_of_work import Entry, Unit
 from roomkit_core.models.base import EMPTY, ModelT
@@ -24,10 +26,12 @@ class Batch:
         entries: The events in the order of their indexes.
         events: Row id to the event that the row is about.
         unasked: How many questions were not asked because the loop budget was spent.
+        since: Monotonic time from before the batch was handed in, if it has rows.
     """
 
     events: dict[str, RoomEvent] = EMPTY
     unasked = 0
+    since = 0.0
 
     def __init__(self, changes: ChangeSet, entries: Sequence[Entry]) -> None:
         self.changes = changes
@@ -42,7 +46,8 @@ def assemble(unit: Unit) -> Batch:
     changes = ChangeSet.__new__(ChangeSet)  # bare, on class defaults: 0.3 us instead of 2
     changes.room_id = unit.room_id
     changes.commit_id = new_commit_id()
-    changes.expected = unit.state.version if draft.taken or draft.moves_version else None
+    rests_on_state = draft.taken or draft.moves_version or (unit.refusal is not None and unit.discharges)
+    changes.expected = unit.state.version if rests_on_state else None
     changes.owner = ports.owner
     changes.lease = ports.lease
     if len(entries) == 1:
@@ -60,12 +65,8 @@ def assemble(unit: Unit) -> Batch:
         changes.is_plain = True
         return Batch(changes, entries)
     batch = Batch(changes, entries)
-    for entry in entries:
-        if entry.plan.rows or entry.plan.asks:
-            calls = [target.longest_call for target in ports.channels.values()]
-            changes.lease = ports.lease + max(calls, default=0.0)
-            changes.work, batch.events, batch.unasked = _work(unit, entries)
-            break
+    if draft.work or any([entry.plan.rows or entry.plan.asks for entry in entries]):
+        _work(unit, batch)
     return batch
 
 
@@ -88,6 +89,10 @@ def _add_rare(changes: ChangeSet, unit: Unit) -> None:
     if draft.tasks or draft.observations:
         changes.tasks = draft.tasks
         changes.observations = draft.observations
+    if draft.patches:
+        changes.patches = draft.patches
+    if draft.kv is not EMPTY:
+        changes.kv = draft.kv
 
 
 def _difference(old: dict[str, ModelT], new: dict[str, ModelT]) -> dict[str, ModelT | None]:
@@ -96,27 +101,56 @@ def _difference(old: dict[str, ModelT], new: dict[str, ModelT]) -> dict[str, Mod
     return changed
 
 
-def _work(unit: Unit, entries: Sequence[Entry]) -> tuple[tuple[WorkRow, ...], dict[str, RoomEvent], int]:
-    """All rows of the unit, each asking to be claimed at birth while its channel has a runner free."""
+def _work(unit: Unit, batch: Batch) -> None:
+    """All rows of the unit, each asking to be claimed at birth while its pool has a runner free and its gate is open."""
+    ports, changes = unit.ports, batch.changes
     # A hook may have closed the room: what is owed goes out, questions are not asked any more.
-    asking = entries if takes_writes(unit.status) else ()
+    asking = batch.entries if takes_writes(unit.status) else ()
     questions = [(entry.event, binding) for entry in asking for binding in entry.plan.asks]
     made, budget = share_budget(unit.budget_left(), len(questions))
-    rows = [(row, entry.event) for entry in entries for row in entry.plan.rows]
+    rows: list[tuple[WorkRow, RoomEvent | None]] = [(row, None) for row in unit.draft.work]
+    rows += [(row, entry.event) for entry in batch.entries for row in entry.plan.rows]
     rows += [(ask_row(event, binding, budget), event) for event, binding in questions[:made]]
-    free: dict[str, int] = {}
-    work: list[WorkRow] = []
-    events: dict[str, RoomEvent] = {}
-    for row, event in rows:
-        if row.state is WorkState.PENDING:
-            target = unit.ports.channels.get(row.channel_id)
-            left = free.get(row.channel_id, 0 if target is None else target.free)
-            if left > 0:
-                row = row._replace(state=WorkState.IN_FLIGHT)
-            free[row.channel_id] = left - 1
-        work.append(row)
-        events[row.id] = event
-    return tuple(work), events, len(questions) - made
+    births = Births(ports)
+    changes.work = tuple([births.admit(row) for row, _ in rows])
+    changes.lease = births.lease
+    batch.events = {row.id: event for row, event in rows if event is not None}
+    batch.unasked = len(questions) - made
+    batch.since = ports.clock.monotonic()
+
+
+class Births:
+    """Rows on their way into a batch: how long they live, and which of them ask to be claimed at birth.
+
+    Args:
+        ports: The surroundings.
+
+    Attributes:
+        lease: Seconds for which the claims of the batch have to hold.
+    """
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._now = ports.time()
+        self._left: dict[str, int] = {}
+        self.lease = ports.lease
+
+    def admit(self, row: WorkRow) -> WorkRow:
+        """The row as it goes to the store."""
+        pool = self._ports.pool_of(row)
+        if row.expires_at is None:
+            begins = max(self._now, row.due or 0)
+            row = row._replace(expires_at=begins + lifetime(row.kind, pool), quiet=quiet(row.kind, pool))
+        if row.state is not WorkState.PENDING or pool is None or (row.due is not None and row.due > self._now):
+            return row
+        left = self._left.get(pool.name)
+        if left is None:
+            left = pool.free if pool.may_start else 0
+        self._left[pool.name] = left - 1
+        if left <= 0:
+            return row
+        self.lease = max(self.lease, pool.lease)
+        return row._replace(state=WorkState.IN_FLIGHT)
 
 
 def next_state(unit: Unit, batch: Batch, answer: Committed) -> RoomState:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from roomkit_core.background import Background
 from roomkit_core.engine.state.cache import RoomCache
 from roomkit_core.engine.state.lock_graph import LockGraph
+from roomkit_core.engine.state.pools import Pool
+from roomkit_core.engine.state.targets import KINDS as TARGET_KINDS
 from roomkit_core.engine.state.targets import Target
 from roomkit_core.hooks.handlers import Handlers
 from roomkit_core.hooks.observers import Observers
@@ -15,6 +17,10 @@ from roomkit_core.interfaces.clock import Clock
 from roomkit_core.interfaces.locks import RoomLockManager
 from roomkit_core.interfaces.router import InboundRoomRouter
 from roomkit_core.interfaces.store import ConversationStore
+from roomkit_core.models.work import WorkKind, WorkRow
+
+HOUSE_KINDS = (WorkKind.HOOK, WorkKind.TIMER, WorkKind.SCHEDULED)
+HOUSE_LIMIT = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,10 @@ class Ports:
         max_chain_depth: How deep answers may answer answers.
         max_events: How many events one unit holds.
         process_timeout: Seconds from the context to the commit.
-        lease: Seconds for which a claim holds.
+        began: Wall time minus monotonic time when the kit was made, in microseconds.
+        lease: Seconds for which a claim holds at least.
+        house: The pool of durable hooks, timers and scheduled sends.
+        journal: The pool of journaled messages.
     """
 
     kit: object
@@ -45,5 +54,21 @@ class Ports:
     max_chain_depth: int
     process_timeout: float
     max_events: int
+    began: int
     lease: float = 60.0
     channels: dict[str, Target] = field(default_factory=dict)
+    house: Pool = field(default_factory=lambda: Pool("house", HOUSE_KINDS, HOUSE_LIMIT, 60.0))
+    journal: Pool = field(default_factory=lambda: Pool("journal", (WorkKind.INBOUND,), HOUSE_LIMIT, 60.0))
+
+    def pool_of(self, row: WorkRow) -> Pool | None:
+        """The pool in which a row is worked on; None for a channel that is not registered, and for the journal."""
+        if row.kind in TARGET_KINDS:
+            return self.channels.get(row.channel_id)
+        return self.house if row.kind in self.house.kinds else None
+
+    def time(self) -> int:
+        """The time for rows, in microseconds: the wall time of the kit's start plus what has passed since.
+
+        Steps of the wall clock neither expire what is owed nor keep it for ever.
+        """
+        return self.began + round(self.clock.monotonic() * 1_000_000)

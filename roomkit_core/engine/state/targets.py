@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from roomkit_core.engine.state.pools import MARGIN, Gate, Pool
 from roomkit_core.interfaces.channel import Channel, source_from_message
 from roomkit_core.models.base import EMPTY, build
 from roomkit_core.models.delivery import DeliveryError, DeliveryResult
 from roomkit_core.models.enums import DeliveryState, ReceiptRank
 from roomkit_core.models.event import EventSource
 from roomkit_core.models.message import InboundMessage
+from roomkit_core.models.work import WorkKind
 
 MAX_SOURCES = 1024
 
+KINDS = (WorkKind.DELIVERY, WorkKind.ASK)
 
-class Target:
-    """One channel of the kit.
+
+class Target(Pool):
+    """One channel of the kit, and the pool of its deliveries and asks.
+
+    Args:
+        channel: The channel.
+        lease: Seconds for which claims hold at least; calls that may take longer get a longer one.
+        gate: What has to be open before one of its rows is claimed.
 
     Attributes:
         channel: The channel.
@@ -22,8 +31,6 @@ class Target:
         is_asked: Its class answers events, whatever it is bound as.
         on_hint: The channel's own.
         live_results: Number of clients that were told to the result that says so.
-        running: How many of its rows are worked on.
-        is_wanted: Whether a commit has asked for a runner while none was free.
         started: Whether :meth:`Channel.start` was called.
     """
 
@@ -33,36 +40,26 @@ class Target:
         "channel_id",
         "is_asked",
         "is_live",
-        "is_wanted",
         "live_results",
         "on_hint",
-        "running",
         "started",
         "translates_plainly",
     )
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, lease: float = 60.0, gate: Gate | None = None) -> None:
+        lease = max(lease, channel.send_timeout + 2 * MARGIN)
+        super().__init__(
+            f"channel {channel.channel_id!r}", KINDS, channel.max_in_flight, lease, lambda: (channel.channel_id,), gate
+        )
         self.channel = channel
         self.channel_id = channel.channel_id
         self.is_live = channel.live
         self.translates_plainly = type(channel).handle_inbound is Channel.handle_inbound
         self.is_asked = type(channel).on_event is not Channel.on_event
-        self.running = 0
-        self.is_wanted = False
         self.started = False
         self.on_hint = channel.on_hint
         self.live_results = LiveResults(channel.channel_id)
         self._sources: dict[str, EventSource] = {}
-
-    @property
-    def longest_call(self) -> float:
-        """Seconds that one piece of its work may take; a lease is longer than that."""
-        return max(self.channel.send_timeout, self.channel.ask_timeout if self.is_asked else 0.0)
-
-    @property
-    def free(self) -> int:
-        """How many more rows of it could start now."""
-        return self.channel.max_in_flight - self.running
 
     def source_of(self, message: InboundMessage) -> EventSource:
         """The source of a message; the same object for a sender's messages that say nothing else about it."""

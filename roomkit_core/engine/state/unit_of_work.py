@@ -14,7 +14,8 @@ from roomkit_core.engine.pure.plan import NOTHING, Plan
 from roomkit_core.engine.state.room_state import RoomState, readers
 from roomkit_core.errors import ConflictError, DuplicateError
 from roomkit_core.hooks.node import Chain, Node, ancestry
-from roomkit_core.models.changes import Conversation, Discharge, Key, KeyResult, Withdrawal
+from roomkit_core.models.base import EMPTY
+from roomkit_core.models.changes import Conversation, Discharge, Key, KeyResult, Value, Withdrawal
 from roomkit_core.models.packing import pack_event
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from roomkit_core.models.participant import Participant
     from roomkit_core.models.room import Room
     from roomkit_core.models.task import Observation, Task
+    from roomkit_core.models.work import WorkRow
 
 
 class Follows(Protocol):
@@ -99,6 +101,9 @@ class Draft:
     tasks: tuple[Task, ...] = ()
     observations: tuple[Observation, ...] = ()
     announcements: tuple[Announcement, ...] = ()
+    patches: tuple[RoomEvent, ...] = ()
+    work: tuple[WorkRow, ...] = ()  # beside what events are owed: timers, scheduled sends
+    kv: dict[tuple[str, str], Value | None] = EMPTY
 
     @property
     def is_plain(self) -> bool:
@@ -116,6 +121,7 @@ class Draft:
             or self.claims
             or self.releases
             or self.withdrawals
+            or self.patches
         )
 
     def announce(self, *announcements: Announcement) -> Draft:

@@ -10,8 +10,9 @@ import logging
 
 from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.live import drain_inline, spawn_drain
-from roomkit_core.engine.flow.runners import Runners, Work
+from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.commit import Batch
+from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target, delivery_result
 from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
@@ -46,7 +47,7 @@ class Aftermath:
 
     def __init__(self, ports: Ports, runners: Runners, *, inline: bool) -> None:
         self._ports = ports
-        self._runners = runners
+        self.runners = runners
         self._inline = inline
 
     def answer_to(self, following: Following | None) -> None:
@@ -109,36 +110,38 @@ class Aftermath:
         self._rows = batch.changes.work
         self.follow()
         for row in batch.changes.work:
-            claimed = claims.get(row.id)
-            target = self._ports.channels.get(row.channel_id)
-            if claimed is not None and target is not None:
-                self._run(Work(claimed, target, batch.events[row.id], self.following))
-                continue
             if row.state is WorkState.FAILED:
                 failed_at_birth(self._ports, row)
                 continue
+            pool = self._ports.pool_of(row)
+            claimed = claims.get(row.id)
+            if claimed is not None and pool is not None:
+                self._run(claimed, pool, batch)
+                continue
             if row.kind is WorkKind.ASK and self.following is not None:
-                self._runners.wait_for(row, self.following)
-            if row.state is WorkState.PENDING and target is not None:
-                self._runners.look(target)
+                self.runners.wait_for(row, self.following)
+            if pool is not None:
+                self.runners.look_for(row, pool)
 
     def _forget_withdrawn(self, unit: Unit) -> None:
         for withdrawal in unit.draft.withdrawals:
             if withdrawal.kind in (None, WorkKind.ASK):
-                self._runners.forget(unit.room_id, withdrawal.channel_id, withdrawal.event_id)
+                self.runners.forget(unit.room_id, withdrawal.channel_id, withdrawal.event_id)
 
-    def _run(self, work: Work) -> None:
+    def _run(self, row: WorkRow, pool: Pool, batch: Batch) -> None:
         following = self.following
         if following is None:
-            self._runners.start(work)
-        elif self._is_answer or work.row.kind is not WorkKind.DELIVERY:
-            following.add()
-            if not self._runners.start(work._replace(done=following.done)):
-                following.done()
+            count, done = None, None
+        elif self._is_answer or row.kind is not WorkKind.DELIVERY:
+            count, done = following.add, following.done
         else:
-            following.add_attempt()
-            if not self._runners.start(work._replace(done=following.attempt_done)):
-                following.attempt_done()
+            count, done = following.add_attempt, following.attempt_done
+        if count is not None:
+            count()
+        event = batch.events.get(row.id)
+        is_begun = self.runners.start(row, pool, batch.since, batch.changes.lease, event, following, done)
+        if not is_begun and done is not None:
+            done()
 
     def _tell_spent(self, batch: Batch) -> None:
         event = batch.entries[0].event

@@ -7,19 +7,25 @@ observation, or none. A second run of the same ask can therefore not answer twic
 from __future__ import annotations
 
 import logging
+from random import random
 from typing import Any
 
 import anyio
 
-from roomkit_core.background import Expired
-from roomkit_core.engine.flow.runners import Runners, Work
+from roomkit_core.background import Expired, is_stray
+from roomkit_core.engine.flow.runners import Runners
+from roomkit_core.engine.flow.work import HANDED_BACK, Handler, Verdict, Work
+from roomkit_core.engine.pure.backoff import retry_delay
 from roomkit_core.engine.pure.permissions import takes_writes
+from roomkit_core.engine.pure.verdicts import give_up
 from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.unit_of_work import Unit
 from roomkit_core.engine.steps.aftermath import Aftermath
+from roomkit_core.engine.steps.deliver import DETACHED, EVENT_GONE, STORE_PAUSE, give_back
 from roomkit_core.engine.steps.tenure import tenure
 from roomkit_core.engine.steps.write import write_event
-from roomkit_core.errors import ConflictError, RoomNotFoundError, StaleLeaseError, StoreError
+from roomkit_core.errors import ConflictError, RoomKitError, RoomNotFoundError, StaleLeaseError, StoreError
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.hooks.observers import Observer
 from roomkit_core.models.base import evolve
@@ -29,14 +35,17 @@ from roomkit_core.models.content import TextContent
 from roomkit_core.models.event import EventSource, RoomEvent, Routing
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.kinds import HookTrigger
-from roomkit_core.models.work import Outcome, WorkState
+from roomkit_core.models.work import Outcome, WorkRow, WorkState
 
 log = logging.getLogger("roomkit.answers")
 
 ANSWERED = Outcome(WorkState.ANSWERED)
 
+MAX_ATTEMPTS = 10
+"""So many tries that end for a passing reason before a question is given up."""
 
-class Answer:
+
+class Answer(Handler):
     """The handler of asks.
 
     Args:
@@ -48,39 +57,74 @@ class Answer:
         self._ports = ports
         self.runners: Runners | None = None
 
-    async def __call__(self, work: Work) -> None:
+    async def work(self, work: Work) -> Verdict | None:
         """Ask, and commit the answer."""
+        row = work.row
+        event, state = work.event, None
         try:
-            event = work.event or await self._ports.store.get_event(work.row.event_id or "")
+            event = event or await self._ports.store.get_event(row.event_id or "")
+            state = await self._state(row)
         except StoreError:
-            await self._settle(work, Outcome(WorkState.PENDING, untouched=True))
-            raise
-        if event is None:
-            await self._settle(work, Outcome(WorkState.SUPPRESSED, "event.gone", "the event was deleted"))
-            return
+            give_back(work)
+            return HANDED_BACK._replace(due_in=STORE_PAUSE)
+        end = self._end(row, event, state)
+        if end is not None or event is None or state is None:
+            give_back(work)
+            return Verdict(end or EVENT_GONE)
         try:
-            output = await self._ask(work, event)
-            if output is not None:
-                await self._commit(work, event, output)
-        except StaleLeaseError:
-            log.info("ask %s was taken over; its answer is dropped", work.row.id)
+            output = await self._asked(work, event, state)
+            await self._commit(work, event, output)
         except RoomNotFoundError:
-            log.info("room %s is gone; the answer to ask %s is dropped", work.row.room_id, work.row.id)
-        except Exception as error:
-            log.exception("the answer of channel %r failed", work.row.channel_id, extra={"room_id": work.row.room_id})
-            await self._fail(work, event, "ask.failed", f"{type(error).__name__}: {error}")
+            log.info("room %s is gone; the answer to ask %s is dropped", row.room_id, row.id)
+            return Verdict(EVENT_GONE)
+        except (StoreError, ConflictError) as error:
+            if error.retryable:  # passing, and nothing was written: the same question comes again
+                return _again(row, error)
+            return _failed(error.code, str(error))
+        except StaleLeaseError:
+            raise
+        except _NoAnswerError as error:
+            return _failed("ask.timeout", str(error))
+        except BaseException as error:
+            if not isinstance(error, Exception) and not is_stray(error):
+                raise
+            log.exception("the answer of channel %r failed", row.channel_id, extra={"room_id": row.room_id})
+            return _failed("ask.failed", f"{type(error).__name__}: {error}")
+        return None
 
-    async def _ask(self, work: Work, event: RoomEvent) -> ChannelOutput | None:
-        """The channel's output; None if the ask has ended without."""
-        row, channel = work.row, work.target.channel
-        state = await self._ports.cache.get(event.room_id)
-        binding = None if state is None else state.bindings.get(row.channel_id)
-        if binding is None:  # the cached room may be older than the row
-            state = await self._ports.cache.load(event.room_id)
-            binding = None if state is None else state.bindings.get(row.channel_id)
-        if state is None or binding is None:
-            await self._settle(work, Outcome(WorkState.SUPPRESSED, "channel.detached", "the channel was detached"))
-            return None
+    async def _asked(self, work: Work, event: RoomEvent, state: RoomState) -> ChannelOutput:
+        gate = work.pool.gate
+        try:
+            output = await self._ask(work, event, state)
+        except BaseException:
+            give_back(work)
+            raise
+        if gate is not None:
+            gate.succeeded()
+        return output
+
+    async def _state(self, row: WorkRow) -> RoomState | None:
+        state = await self._ports.cache.get(row.room_id or "")
+        if state is None or row.channel_id not in state.bindings:  # the cached room may be older than the row
+            state = await self._ports.cache.load(row.room_id or "")
+        return state
+
+    def _end(self, row: WorkRow, event: RoomEvent | None, state: RoomState | None) -> Outcome | None:
+        """Why there is nothing to ask any more."""
+        if event is None or state is None:
+            return EVENT_GONE
+        if row.channel_id not in state.bindings:
+            return DETACHED
+        return give_up(row, None, self._ports.time())
+
+    async def _ask(self, work: Work, event: RoomEvent, state: RoomState) -> ChannelOutput:
+        """The channel's output.
+
+        Raises:
+            _NoAnswerError: There was none in time.
+        """
+        row, channel, hold = work.row, work.target.channel, work.hold
+        binding = state.bindings[row.channel_id]
         node = Node(self._ports.kit, "ask")
         node.depth = event.chain_depth + 1
         node.budget = int(row.payload[0])
@@ -90,6 +134,7 @@ class Answer:
         token = current.set(node)
         try:
             with anyio.CancelScope(deadline=anyio.current_time() + channel.ask_timeout) as scope:
+                hold.cancel = scope.cancel
                 output = await channel.on_event(event, binding, state.context())
                 if not isinstance(output, ChannelOutput):
                     raise TypeError(f"on_event returns a ChannelOutput, not {type(output).__name__}")
@@ -97,11 +142,13 @@ class Answer:
                     output = await _read_stream(output, event, binding)
                 return output
         finally:
+            hold.cancel = None
             node.die()
             current.reset(token)
         assert scope.cancelled_caught
-        await self._fail(work, event, "ask.timeout", f"no answer within {channel.ask_timeout:g} s")
-        return None
+        if hold.is_lost:
+            raise StaleLeaseError("the question was taken over while it was being answered")
+        raise _NoAnswerError(f"no answer within {channel.ask_timeout:g} s")
 
     async def _commit(self, work: Work, event: RoomEvent, output: ChannelOutput) -> None:
         assert self.runners is not None
@@ -115,6 +162,7 @@ class Answer:
             unit.aftermath = aftermath
             lost = _lost_reason(unit, row.channel_id) if answers else None
             if lost is not None:
+                unit.refusal = lost  # rests on the state of the room, which the store compares
                 unit.discharges = (Discharge(row.id, row.token, Outcome(WorkState.SUPPRESSED, lost)),)
                 return
             for answer in answers:
@@ -139,38 +187,55 @@ class Answer:
         except Expired:
             raise ConflictError(f"the answer was not committed within {ports.process_timeout:g} s") from None
 
-    async def _fail(self, work: Work, event: RoomEvent, code: str, reason: str) -> None:
-        ports = self._ports
-        await self._settle(work, Outcome(WorkState.FAILED, code, reason))
-        ports.handlers.emit(
-            "ask_failed",
-            room_id=event.room_id,
-            channel_id=work.row.channel_id,
-            event_id=event.id,
-            data={"code": code, "error": reason},
-            depth=event.chain_depth,
-        )
-        state = await ports.cache.get(event.room_id)
-        if state is None:
+    async def settled(self, work: Work, verdict: Verdict) -> None:
+        """Tell the handlers, and the hooks that wait for errors."""
+        row, outcome = work.row, verdict.outcome
+        if outcome.state not in (WorkState.FAILED, WorkState.DEAD):
             return
-        for hook in ports.hooks.select(HookTrigger.ON_ERROR, event.room_id):
+        event = work.event or await self._ports.store.get_event(row.event_id or "")
+        self._ports.handlers.emit(
+            "ask_failed",
+            room_id=row.room_id,
+            channel_id=row.channel_id,
+            event_id=row.event_id,
+            data={"code": outcome.code, "error": outcome.reason},
+            depth=0 if event is None else event.chain_depth,
+        )
+        state = await self._ports.cache.get(row.room_id or "")
+        if event is not None and state is not None:
+            self._tell_hooks(row, event, state, outcome)
+
+    def _tell_hooks(self, row: WorkRow, event: RoomEvent, state: RoomState, outcome: Outcome) -> None:
+        for hook in self._ports.hooks.select(HookTrigger.ON_ERROR, event.room_id):
             if not hook.is_filtered or hook.matches(event.source):
-                note = evolve(event, metadata={**event.metadata, "error": reason, "error_category": code})
-                ports.observers.put(
+                notes = {**event.metadata, "error": outcome.reason, "error_category": outcome.code}
+                self._ports.observers.put(
                     Observer(
                         hook.fn,
-                        (note, state.context()),
+                        (evolve(event, metadata=notes), state.context()),
                         hook.name,
                         hook.timeout,
                         hook.chain,
                         event.chain_depth + 1,
-                        int(work.row.payload[0]),
-                        work.row.correlation_id,
+                        int(row.payload[0]),
+                        row.correlation_id,
                     )
                 )
 
-    async def _settle(self, work: Work, outcome: Outcome) -> None:
-        await self._ports.store.settle(work.row.id, work.row.token, outcome)
+
+class _NoAnswerError(Exception):
+    """The channel did not answer in time."""
+
+
+def _failed(code: str, reason: str) -> Verdict:
+    return Verdict(Outcome(WorkState.FAILED, code, reason))
+
+
+def _again(row: WorkRow, error: RoomKitError) -> Verdict:
+    tries = row.attempts + row.takeovers
+    if tries >= MAX_ATTEMPTS:
+        return Verdict(Outcome(WorkState.DEAD, error.code, f"{tries} attempts; last: {error}"))
+    return Verdict(Outcome(WorkState.PENDING, error.code, str(error)), retry_delay(tries, random=random))
 
 
 def _lost_reason(unit: Unit, channel_id: str) -> str | None:

@@ -1,173 +1,233 @@
-"""Working on a delivery row: one call to the channel, whatever happens becomes a recorded outcome.
+"""Working on a delivery row: one call to the channel for each part, and whatever happens becomes a recorded outcome.
 
 The claim was durable before this starts and the outcome is recorded after it, so a crash in between leaves a row that
-says "in flight": recovery knows that the person may have it.
+says "in flight": whoever takes it over knows that the person may have it, and does what the channel's guarantee allows.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from random import random
+from typing import NamedTuple
 
 import anyio
 
-from roomkit_core.engine.flow.runners import Work
+from roomkit_core.background import is_stray
+from roomkit_core.engine.flow.holdings import Holdings
+from roomkit_core.engine.flow.work import HANDED_BACK, Handler, Verdict, Work
+from roomkit_core.engine.flow.settling import settle
+from roomkit_core.engine.pure.verdicts import due_in, give_up, part_outcome
+from roomkit_core.engine.state.pools import Gate
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
-from roomkit_core.errors import DeliveryFailedError, StoreError, UnsupportedError
+from roomkit_core.errors import DeliveryFailedError, StaleLeaseError, StoreError, UnsupportedError
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.models.channel import ChannelBinding, Route
-from roomkit_core.models.context import RoomContext
-from roomkit_core.models.delivery import Delivery, DeliveryError, Receipt
+from roomkit_core.models.delivery import Delivery, Receipt
 from roomkit_core.models.enums import DeliveryState
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.packing import unpack_content
-from roomkit_core.models.work import Outcome, WorkRow, WorkState
+from roomkit_core.models.work import OPEN_STATES, Outcome, WorkRow, WorkState
 
 log = logging.getLogger("roomkit.delivery")
 
-SETTLE_TRIES = 5
-UNTOUCHED = Outcome(WorkState.PENDING, untouched=True)
-INTERRUPTED = Outcome(WorkState.UNKNOWN, "delivery.interrupted", "the kit was closed during the call")
+STORE_PAUSE = 1.0
+"""Seconds until a row is looked at again about which the store could not be asked."""
 
-_ACCEPTED = {
-    DeliveryState.SENT: WorkState.SENT,
-    DeliveryState.PARTIAL: WorkState.PARTIAL,
-    DeliveryState.SUPPRESSED: WorkState.SUPPRESSED,
-    DeliveryState.UNKNOWN: WorkState.UNKNOWN,
-}
+EVENT_GONE = Outcome(WorkState.SUPPRESSED, "event.gone", "the event was deleted")
+DETACHED = Outcome(WorkState.SUPPRESSED, "channel.detached", "the channel was detached")
 
 
-class Deliver:
+class Subject(NamedTuple):
+    """What a call is about, as of now."""
+
+    event: RoomEvent
+    state: RoomState
+    binding: ChannelBinding
+
+
+class Deliver(Handler):
     """The handler of delivery rows.
 
     Args:
         ports: The surroundings.
+        holdings: Say whether a call still fits into the tenure.
     """
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, holdings: Holdings) -> None:
         self._ports = ports
+        self._holdings = holdings
 
-    async def __call__(self, work: Work) -> None:
-        """Send, and settle the row."""
-        row = work.row
-        outcome = UNTOUCHED
-        depth = 0
+    async def work(self, work: Work) -> Verdict | None:
+        """Bring the parts that are left to the provider."""
         try:
-            known = await self._look(work)
-            if isinstance(known, Receipt):
-                outcome = _outcome(known)
-            else:
-                depth = known[0].chain_depth
-                outcome = INTERRUPTED
-                outcome = _outcome(await self._send(work, known))
-        finally:
-            with anyio.CancelScope(shield=True):
-                is_settled = await self._settle(work, outcome)
-            if work.following is not None and is_settled and outcome is not UNTOUCHED:
-                work.following.outcomes[row.id] = outcome
-        if is_settled:
-            self._tell(row, outcome, depth)
+            subject = await self._subject(work)
+        except StoreError:
+            log.warning("delivery %s waits: the store cannot be read", work.row.id, exc_info=True)
+            give_back(work)
+            return HANDED_BACK._replace(due_in=STORE_PAUSE)
+        if isinstance(subject, Outcome):
+            give_back(work)
+            return Verdict(subject)
+        end = give_up(work.row, subject.binding.retry_policy, self._ports.time())
+        if end is not None:
+            give_back(work)
+            return Verdict(end)
+        return await self._parts(work, subject)
 
-    async def _look(self, work: Work) -> tuple[RoomEvent, RoomState, ChannelBinding] | Receipt:
-        """What the call is about, as of now; or why there will be none."""
+    async def _subject(self, work: Work) -> Subject | Outcome:
+        """What the call is about; or why there will be none."""
         row = work.row
         event = work.event or await self._ports.store.get_event(row.event_id or "")
         state = await self._ports.cache.get(row.room_id or "")
         if state is None or row.channel_id not in state.bindings:
             state = await self._ports.cache.load(row.room_id or "")  # the cached room may be older than the row
         if event is None or state is None:
-            return _suppressed("event.gone", "the event was deleted")
+            return EVENT_GONE
         binding = state.bindings.get(row.channel_id)
-        if binding is None:
-            return _suppressed("channel.detached", "the channel was detached")
-        return event, state, binding
+        return DETACHED if binding is None else Subject(event, state, binding)
 
-    async def _send(self, work: Work, known: tuple[RoomEvent, RoomState, ChannelBinding]) -> Receipt:
-        row, channel = work.row, work.target.channel
-        event, state, binding = known
-        deadline = anyio.current_time() + channel.send_timeout
+    async def _parts(self, work: Work, subject: Subject) -> Verdict:
+        """One part after the other, each with its own call and its own record."""
+        row, channel, gate = work.row, work.target.channel, work.pool.gate
+        done = row.parts_done
+        asks_first = row.maybe_sent and channel.guarantee == "reconcilable"
+        owed = gate  # the gate has let a call through and waits for how it ends
+        try:
+            while True:
+                began = self._ports.clock.monotonic()
+                receipt = await self._call(work, subject, done, channel.reconcile) if asks_first else None
+                if receipt is None:
+                    receipt = await self._call(work, subject, done, channel.send) or NO_RECEIPT
+                if gate is not None:
+                    _tell(gate, receipt)
+                    owed = None
+                outcome = part_outcome(receipt, done)
+                if outcome.state is not WorkState.SENT or done + 1 >= len(row.payload):
+                    elapsed = self._ports.clock.monotonic() - began
+                    policy = subject.binding.retry_policy
+                    return Verdict(outcome, due_in(outcome, row, channel, policy, elapsed, random), done)
+                done += 1
+                asks_first = False
+                await self._record_part(work, outcome, done)
+                if gate is not None:
+                    if not gate.take():  # waited for without a tenure (PROTOCOL L9)
+                        return Verdict(HANDED_BACK.outcome, _until_open(gate, self._ports.clock.monotonic()), done)
+                    owed = gate
+        except BaseException:
+            if owed is not None:
+                owed.give_back()
+            raise
+
+    async def _record_part(self, work: Work, outcome: Outcome, done: int) -> None:
+        progress = Outcome(WorkState.IN_FLIGHT, provider_ids=outcome.provider_ids)
+        if not await settle(self._ports, work, Verdict(progress, None, done)):
+            raise StaleLeaseError("the row was taken over while a part of it was being sent")
+
+    async def _call(
+        self, work: Work, subject: Subject, done: int, call: Callable[[Delivery], Awaitable[Receipt | None]]
+    ) -> Receipt | None:
+        """Make one call inside the tenure; None where the provider was asked and cannot tell."""
+        row, hold = work.row, work.hold
+        timeout = work.target.channel.send_timeout
+        await self._holdings.ensure(hold, timeout)
         node = Node(self._ports.kit, "channel")
-        node.depth = event.chain_depth + 1
+        node.depth = subject.event.chain_depth + 1
         node.origin = row.correlation_id
         token = current.set(node)
+        hold.is_calling = True  # and it stays so if this is cancelled: nobody knows then how the call ended
         try:
-            with anyio.CancelScope(deadline=deadline) as scope:
-                receipt: object = await channel.send(_delivery(row, event, binding, deadline, state.context()))
+            with anyio.CancelScope(deadline=anyio.current_time() + timeout) as scope:
+                hold.cancel = scope.cancel
+                receipt = await _answer(call, _delivery(row, subject, scope.deadline, done))
             if scope.cancelled_caught:
-                return Receipt.unknown("delivery.timeout", f"no answer within {channel.send_timeout:g} s")
-        except (DeliveryFailedError, UnsupportedError) as error:
-            return Receipt.failed(error.code, str(error), retryable=error.retryable)
-        except Exception as error:
-            log.exception("send of channel %r raised", row.channel_id, extra={"room_id": row.room_id})
-            return Receipt.unknown("delivery.raised", f"{type(error).__name__}: {error}")
+                receipt = Receipt.unknown("delivery.timeout", f"no answer within {timeout:g} s")
         finally:
+            hold.cancel = None
             node.die()
             current.reset(token)
-        if not isinstance(receipt, Receipt):
-            return Receipt.unknown("delivery.no_receipt", f"send returned {type(receipt).__name__} and not a Receipt")
+        hold.is_calling = False
         return receipt
 
-    async def _settle(self, work: Work, outcome: Outcome) -> bool:
-        """Record the outcome, False if the row is not ours; after an error of the store the record is tried again."""
-        row = work.row
-        clock = self._ports.clock
-        for tries in range(SETTLE_TRIES):
-            try:
-                if await self._ports.store.settle(row.id, row.token, outcome):
-                    return True
-                log.info("delivery %s is not ours any more", row.id, extra={"room_id": row.room_id})
-                return False
-            except StoreError:
-                log.warning("the outcome of delivery %s could not be recorded", row.id, exc_info=True)
-                await clock.sleep_until(clock.monotonic() + 0.1 * 2**tries)
-        log.error("the outcome of delivery %s is lost; its lease will run out and recovery takes over", row.id)
-        return False
-
-    def _tell(self, row: WorkRow, outcome: Outcome, depth: int) -> None:
-        name = "delivery_succeeded" if outcome.state in (WorkState.SENT, WorkState.PARTIAL) else "delivery_failed"
+    async def settled(self, work: Work, verdict: Verdict) -> None:
+        """Tell the handlers of framework events."""
+        row, outcome = work.row, verdict.outcome
+        if outcome.untouched or outcome.state is WorkState.IN_FLIGHT:
+            return
+        if outcome.state in OPEN_STATES:
+            name = "delivery_delayed"
+        else:
+            name = "delivery_succeeded" if outcome.state in (WorkState.SENT, WorkState.PARTIAL) else "delivery_failed"
         self._ports.handlers.emit(
             name,
             room_id=row.room_id,
             channel_id=row.channel_id,
             event_id=row.event_id,
-            data={"delivery_id": row.id, "state": outcome.state.value, "code": outcome.code, "error": outcome.reason},
-            depth=depth,
+            data={
+                "delivery_id": row.id,
+                "state": outcome.state.value,
+                "code": outcome.code,
+                "error": outcome.reason,
+                "due_in": verdict.due_in,
+            },
+            depth=0 if work.event is None else work.event.chain_depth,
         )
 
 
-def _delivery(
-    row: WorkRow, event: RoomEvent, binding: ChannelBinding, deadline: float, context: RoomContext
-) -> Delivery:
+async def _answer(call: Callable[[Delivery], Awaitable[Receipt | None]], delivery: Delivery) -> Receipt | None:
+    """What the channel says; whatever it raises is a receipt too."""
+    try:
+        receipt: object = await call(delivery)
+    except (DeliveryFailedError, UnsupportedError) as error:
+        return Receipt.failed(error.code, str(error), retryable=error.retryable)
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_stray(error):
+            raise
+        log.exception("a call of channel %r raised", delivery.binding.channel_id, extra={"room_id": delivery.event.room_id})
+        return Receipt.unknown("delivery.raised", f"{type(error).__name__}: {error}")
+    if receipt is None or isinstance(receipt, Receipt):
+        return receipt
+    return Receipt.unknown("delivery.no_receipt", f"the channel returned {type(receipt).__name__} and not a Receipt")
+
+
+NO_RECEIPT = Receipt.unknown("delivery.no_receipt", "send returned None and not a Receipt")
+
+
+def give_back(work: Work) -> None:
+    """No call will be made: what the gate has let through is not used up."""
+    if work.pool.gate is not None:
+        work.pool.gate.give_back()
+
+
+def _until_open(gate: Gate, now: float) -> float:
+    opens_at = gate.opens_at()
+    return 0.0 if opens_at is None else max(0.0, opens_at - now)
+
+
+def _tell(gate: Gate, receipt: Receipt) -> None:
+    """A refusal of one message says nothing about the provider (T17)."""
+    if receipt.state is DeliveryState.UNKNOWN or (
+        receipt.state is DeliveryState.FAILED and receipt.error is not None and receipt.error.retryable
+    ):
+        gate.failed()
+    else:
+        gate.succeeded()
+
+
+def _delivery(row: WorkRow, subject: Subject, deadline: float, done: int) -> Delivery:
     parts = tuple(unpack_content(part) for part in row.payload)
     return Delivery(
         id=row.id,
         key=row.provider_key,
         part_keys=tuple(f"{row.provider_key}:{number}" for number in range(len(parts))),
-        attempt=row.attempts,
+        attempt=row.attempts + row.takeovers,
         maybe_sent=row.maybe_sent,
         route=None if row.route is None else Route.model_validate_json(row.route),
         deadline=deadline,
         parts=parts,
-        parts_done=row.parts_done,
-        event=event,
-        binding=binding,
-        context=context,
+        parts_done=done,
+        event=subject.event,
+        binding=subject.binding,
+        context=subject.state.context(),
     )
-
-
-def _suppressed(code: str, message: str) -> Receipt:
-    return Receipt(DeliveryState.SUPPRESSED, error=DeliveryError(code=code, message=message, retryable=False))
-
-
-def _outcome(receipt: Receipt) -> Outcome:
-    """What a receipt means for the row. "Not now" and "nobody knows" park it: nothing tries again by time yet."""
-    code = None if receipt.error is None else receipt.error.code
-    reason = None if receipt.error is None else receipt.error.message
-    if receipt.state is DeliveryState.FAILED:
-        if receipt.error is not None and receipt.error.retryable:
-            return Outcome(WorkState.PENDING, code, reason, retry_after=receipt.retry_after)
-        return Outcome(WorkState.FAILED, code or "delivery.failed", reason)
-    state = _ACCEPTED.get(receipt.state)
-    if state is None:
-        return Outcome(WorkState.UNKNOWN, "delivery.bad_receipt", f"send answered {receipt.state.value}")
-    return Outcome(state, code, reason, receipt.provider_ids)

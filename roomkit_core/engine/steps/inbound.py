@@ -14,24 +14,30 @@ from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.targets import Target
 from roomkit_core.engine.state.unit_of_work import Unit, own_unit
+from roomkit_core.engine.steps.accepting import accept, journal_lane
 from roomkit_core.engine.steps.join_room import attach_source, learn_route, make_room
 from roomkit_core.engine.steps.passage import Passage
 from roomkit_core.engine.steps.tenure import tenure
 from roomkit_core.engine.steps.write import CLOSED, DETACHED, Written, in_chain, refuse, write_event
-from roomkit_core.errors import ChannelNotRegisteredError, ConflictError, RoomNotFoundError
+from roomkit_core.errors import ChannelNotRegisteredError, ConflictError, HookError, RoomNotFoundError
+from roomkit_core.hooks.deciding import HOOK_ERROR
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.interfaces.channel import event_from_message
 from roomkit_core.interfaces.kit import Wait
 from roomkit_core.models.base import EMPTY, build, evolve
-from roomkit_core.models.changes import Key, KeyResult
+from roomkit_core.models.changes import Discharge, Key, KeyResult
 from roomkit_core.models.context import RoomContext
 from roomkit_core.models.enums import EventStatus
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.message import InboundMessage, InboundResult
+from roomkit_core.models.work import Outcome, WorkState
 
 TIMEOUT = "process_timeout"
+QUEUED = "queued"
 MAX_ROUTES = 5
+JOURNAL_POLL = 0.05
+"""Seconds between two looks at whether the conversation's journaled messages are through."""
 
 
 class Inbound(Passage[InboundResult]):
@@ -48,6 +54,8 @@ class Inbound(Passage[InboundResult]):
         state, context: The room before the lock was taken.
         written: What became of it in the unit.
         known: What was decided about its key before.
+        claim: (id, token) of its row, if it comes from the journal.
+        is_queued: Whether it was written into the journal, behind others of its conversation.
     """
 
     target: Target
@@ -60,18 +68,31 @@ class Inbound(Passage[InboundResult]):
     known: KeyResult | None = None
     original: RoomEvent | None = None
     suspensions: int
+    claim: tuple[str, int] | None = None
+    is_queued = False
 
     def __init__(
-        self, ports: Ports, runners: Runners, message: InboundMessage, room_id: str | None, wait: Wait
+        self,
+        ports: Ports,
+        runners: Runners,
+        message: InboundMessage,
+        room_id: str | None,
+        wait: Wait,
+        *,
+        claim: tuple[str, int] | None = None,
     ) -> None:
         super().__init__(ports, runners, wait)
         self.message = message
         self.room_id = self.named_room = room_id
+        if claim is not None:
+            self.claim = claim
 
     async def steps(self) -> None:
         """The way until the commit. What needs no waiting is a plain call: each coroutine costs as much as a step."""
         self.look_up_channel()  # 1
         if self.key is not None and await self.is_known():
+            return
+        if not self.ports.store.journal_is_empty and self.claim is None and await self.stands_behind():
             return
         for _ in range(MAX_ROUTES):
             if self.room_id is None:  # 2
@@ -129,6 +150,23 @@ class Inbound(Passage[InboundResult]):
         assert self.known is not None
         if self.known.event_id is not None:
             self.original = await self.ports.store.get_event(self.known.event_id)
+
+    async def stands_behind(self) -> bool:
+        """Whether the message waits in the journal behind others of its conversation (PROTOCOL C6).
+
+        Who is inside a call of the kit must not wait for it: what it waits for may wait for that very call.
+        """
+        lane = journal_lane(self.target.channel, self.message)
+        store, clock = self.ports.store, self.ports.clock
+        deadline = clock.monotonic() + self.ports.process_timeout / 2
+        is_inside = current.get() is not None
+        while await store.has_open(lane):
+            if is_inside or clock.monotonic() >= deadline:
+                await accept(self.ports, self.aftermath.runners, self.message, self.named_room)
+                self.is_queued = True
+                return True
+            await clock.sleep_until(clock.monotonic() + JOURNAL_POLL)
+        return False
 
     # --- 2: route ---
 
@@ -208,6 +246,21 @@ class Inbound(Passage[InboundResult]):
         unit.aftermath = self.aftermath
         if self.key is not None and await self.is_decided(unit):
             return
+        await self.decide(unit)
+        if self.claim is not None:
+            self.discharge(unit)
+
+    def discharge(self, unit: Unit) -> None:
+        """The commit ends the message's row, whatever the verdict; a guard that failed is no verdict but a try."""
+        assert self.claim is not None
+        _, reason = self.written
+        if reason is not None and reason.startswith(HOOK_ERROR):
+            raise HookError(f"a guard failed: {reason}", code="hook.guard_failed", retryable=True)
+        outcome = Outcome(WorkState.DONE) if reason is None else Outcome(WorkState.REFUSED, "message.refused", reason)
+        unit.discharges = (Discharge(*self.claim, outcome),)
+
+    async def decide(self, unit: Unit) -> None:
+        """Attach the channel where the message names the room, learn where its sender is reached, take steps 7 to 11."""
         if self.message.channel_id not in unit.bindings and takes_writes(unit.status):
             if not attach_source(unit, self.target, self.message):
                 self.written = refuse(unit, self.key, DETACHED)
@@ -243,6 +296,8 @@ class Inbound(Passage[InboundResult]):
         return result(None, blocked=True, reason=TIMEOUT)
 
     def result(self) -> InboundResult:
+        if self.is_queued:
+            return result(None, blocked=False, reason=QUEUED)
         if self.known is not None:
             return result(self.original, blocked=self.known.blocked, reason=self.known.reason)
         event, reason = self.written

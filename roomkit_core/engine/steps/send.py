@@ -105,7 +105,7 @@ def _key(ports: Ports, event: RoomEvent, named: str | None) -> Key | None:
     if named is not None:
         return send_key(channel_id, named)
     node = innermost(ports.kit) if current.get() is not None else None
-    if node is None or not node.alive or node.kind != "ask" or node.row_id is None:
+    if node is None or not node.alive or node.row_id is None:
         return None
     digest = content_digest(event.content)
     if node.ordinals is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from roomkit_core.background import Bounds
 from roomkit_core.engine.pure.permissions import effective_visibility, takes_writes, why_not_write
-from roomkit_core.engine.pure.plan import NOTHING, plan
+from roomkit_core.engine.pure.plan import NOTHING, Plan, hook_row, plan
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
 from roomkit_core.hooks.deciding import Decision, decide
@@ -73,7 +73,10 @@ async def write_event(
             changes["visibility"] = effective_visibility(event, binding)
         if reason is None:
             event = _changed(event, fresh and len(changes) == 2, changes)  # never the visibility: a re-run decides anew
-            entry = Entry(event, plan(event, unit.readers, ports.channels), chain)  # 11
+            owed = plan(event, unit.readers, ports.channels)  # 11
+            if ports.hooks.has_durable:
+                owed = _with_hooks(unit, event, owed, chain)
+            entry = Entry(event, owed, chain)
         else:
             changes.update(status=EventStatus.BLOCKED, blocked_by=blocked_by or reason)
             event = _changed(event, False, changes)
@@ -109,6 +112,13 @@ def refuse(unit: Unit, key: Key | None, reason: str) -> Written:
     if key is not None:
         unit.decide_key(key, KeyResult(unit.room_id, None, True, reason))
     return None, reason
+
+
+def _with_hooks(unit: Unit, event: RoomEvent, owed: Plan, chain: Chain) -> Plan:
+    """The plan with what durable observers are owed."""
+    budget = max(0, unit.budget_left() - 1)
+    hooks = unit.ports.hooks.durable(unit.room_id, event.source, chain)
+    return owed._replace(rows=(*owed.rows, *(hook_row(event, hook.name, budget) for hook in hooks)))
 
 
 def _too_deep(unit: Unit, event: RoomEvent) -> str:

@@ -1,0 +1,135 @@
+"""What this kit holds: the tenures whose tasks are alive, and until when each may make a call.
+
+Lease time is the store's. Here each tenure has a deadline by the kit's own clock, which counts suspend and was read
+*before* the claim was sent (PROTOCOL L4). Heartbeats name live tenures only (L6): a row whose task has died becomes free
+when its lease ends, and one whose task lives is not taken over by this very kit, however late it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from roomkit_core.engine.state.pools import MARGIN
+from roomkit_core.errors import StaleLeaseError, StoreError
+from roomkit_core.interfaces.clock import Clock
+from roomkit_core.interfaces.store import ConversationStore
+from roomkit_core.models.work import WorkRow
+
+log = logging.getLogger("roomkit.flow")
+
+
+class Hold:
+    """One tenure of this kit.
+
+    Args:
+        row: The row as it was claimed.
+        since: Monotonic time from before the claim was sent.
+        lease: Seconds for which the claim holds.
+
+    Attributes:
+        deadline: Monotonic time after which no call may be made without a renewal.
+        is_lost: Whether another holder has taken the row over.
+        is_calling: Whether a call to a provider is under way, so that nobody would know how it ended.
+        cancel: Ends the call that is under way, if there is one.
+    """
+
+    __slots__ = ("cancel", "deadline", "is_calling", "is_lost", "lease", "row_id", "token")
+
+    def __init__(self, row: WorkRow, since: float, lease: float) -> None:
+        self.row_id = row.id
+        self.token = row.token
+        self.lease = lease
+        self.deadline = since + lease
+        self.is_lost = False
+        self.is_calling = False
+        self.cancel: Callable[[], None] | None = None
+
+    def lose(self) -> None:
+        """Another holder has the row: end what is under way."""
+        self.is_lost = True
+        if self.cancel is not None:
+            self.cancel()
+
+
+class Holdings:
+    """All tenures of one kit whose tasks are alive.
+
+    Args:
+        store: Where they are renewed.
+        clock: The kit's own clock.
+    """
+
+    def __init__(self, store: ConversationStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._live: dict[str, Hold] = {}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __contains__(self, row_id: object) -> bool:
+        return row_id in self._live
+
+    def take(self, row: WorkRow, since: float, lease: float) -> Hold | None:
+        """Begin a tenure; None if it has begun before, or if an earlier one of the same row is still alive here."""
+        if row.id in self._live:
+            return None
+        hold = self._live[row.id] = Hold(row, since, lease)
+        return hold
+
+    def take_over(self, row: WorkRow, since: float, lease: float) -> Hold:
+        """Begin a tenure of a row that was just claimed. If an earlier one is alive here, it has lost its row."""
+        former = self._live.pop(row.id, None)
+        if former is not None:
+            former.lose()
+        hold = self._live[row.id] = Hold(row, since, lease)
+        return hold
+
+    def end(self, hold: Hold) -> None:
+        """The task of the tenure is over."""
+        if self._live.get(hold.row_id) is hold:
+            del self._live[hold.row_id]
+
+    async def ensure(self, hold: Hold, seconds: float) -> None:
+        """Make sure that a call of ``seconds`` fits into the tenure; renews it where too little is left.
+
+        Raises:
+            StaleLeaseError: Another holder has the row; no call may be made.
+            StoreError: The store cannot tell; no call may be made either.
+        """
+        if not hold.is_lost and self._clock.monotonic() + seconds + MARGIN <= hold.deadline:
+            return
+        if not hold.is_lost:
+            hold.lease = max(hold.lease, seconds + 2 * MARGIN)
+            await self._renew([hold], hold.lease)
+        if hold.is_lost:
+            raise StaleLeaseError(f"row {hold.row_id!r} was taken over while its holder was away")
+
+    @property
+    def are_late(self) -> bool:
+        """Whether a tenure's deadline has passed: this process was asleep, and must renew before it claims anything."""
+        now = self._clock.monotonic()
+        return any(hold.deadline <= now for hold in self._live.values())
+
+    async def renew(self) -> None:
+        """The heartbeat: prolong every tenure, and end the tasks of those that are lost."""
+        by_lease: dict[float, list[Hold]] = {}
+        for hold in self._live.values():
+            if not hold.is_lost:
+                by_lease.setdefault(hold.lease, []).append(hold)
+        for lease, holds in by_lease.items():
+            try:
+                await self._renew(holds, lease)
+            except StoreError:
+                log.warning("%d leases could not be prolonged", len(holds), exc_info=True)
+
+    async def _renew(self, holds: list[Hold], lease: float) -> None:
+        since = self._clock.monotonic()
+        lost = set(await self._store.renew([(hold.row_id, hold.token) for hold in holds], lease=lease))
+        for hold in holds:
+            if hold.row_id in lost:
+                log.warning("row %s was taken over; what this kit does about it ends", hold.row_id)
+                hold.lose()
+            else:
+                hold.deadline = since + lease

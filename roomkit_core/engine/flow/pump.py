@@ -1,0 +1,110 @@
+"""The pump: what makes time pass for owed work.
+
+One task per kit. It looks at every pool when something is due, and about once a second in any case, so that what other
+kits, tools or a crash have left behind is found; it sends the heartbeats, ends what has expired, forgets what is old,
+and asks channels whether they are ready. It never works on a row itself (PROTOCOL L14).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
+
+from anyio import CancelScope
+
+from roomkit_core.engine.flow.holdings import Holdings
+from roomkit_core.engine.flow.runners import Runners
+from roomkit_core.engine.state.pools import Pool
+from roomkit_core.engine.state.ports import Ports
+
+log = logging.getLogger("roomkit.pump")
+
+POLL = 1.0
+"""Seconds between two looks, if nothing calls for one earlier."""
+
+
+class Chore(NamedTuple):
+    """Something that is done again and again.
+
+    Attributes:
+        name: For logs.
+        every: Seconds between two runs.
+        run: Does it. A raise is logged, and it comes again.
+    """
+
+    name: str
+    every: float
+    run: Callable[[], Awaitable[None]]
+
+
+class Pump:
+    """The pump of one kit.
+
+    Args:
+        ports: The surroundings.
+
+    Attributes:
+        last_look: Monotonic time of the last complete look; None before the first. A pump that lives looks every
+            second.
+    """
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._next = 0.0
+        self._sleep: CancelScope | None = None
+        self._ran: dict[str, float] = {}
+        self.last_look: float | None = None
+        self.chores: tuple[Chore, ...] = ()
+        self.pools: Callable[[], Iterable[Pool]] = tuple
+        self.runners: Runners | None = None
+
+    def wake_at(self, moment: float) -> None:
+        """Look at this monotonic time at the latest; never waits."""
+        if moment < self._next:
+            self._next = moment
+            if self._sleep is not None:
+                self._sleep.cancel()
+
+    async def run(self) -> None:
+        """Look again and again until the kit is closed."""
+        clock = self._ports.clock
+        while not self._ports.background.closed:
+            self._next = clock.monotonic() + POLL
+            await self.look()
+            while clock.monotonic() < self._next:
+                with CancelScope() as self._sleep:
+                    await clock.sleep_until(self._next)
+                self._sleep = None
+
+    async def look(self) -> None:
+        """Do the chores that are due, then let every pool find what is due."""
+        now = self._ports.clock.monotonic()
+        for chore in self.chores:
+            if now - self._ran.get(chore.name, float("-inf")) >= chore.every:
+                self._ran[chore.name] = now
+                await self._do(chore)
+        self.look_at_pools()
+        self.last_look = now
+
+    def look_at_pools(self) -> None:
+        """Call for a runner where a gate is open and a place is free."""
+        assert self.runners is not None
+        for pool in self.pools():
+            if pool.free <= 0:
+                continue
+            if pool.gate is None or pool.gate.is_open:
+                self.runners.look(pool)
+            else:
+                self.runners.look_when_open(pool)
+
+    async def _do(self, chore: Chore) -> None:
+        try:
+            await chore.run()
+        except Exception:
+            log.exception("chore %s failed; it comes again in %g s", chore.name, chore.every)
+
+
+def heartbeat(holdings: Holdings, lease: float) -> Chore:
+    """Prolong what this kit holds, three times per lease."""
+    return Chore("heartbeat", lease / 3, holdings.renew)
