@@ -37,6 +37,7 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: TaskGroup | None = None
         self._running = 0
+        self._services = 0
         self._quiet: list[anyio.Event] = []
         self._start_up: Callable[[], Awaitable[None]] | None = None
         self.is_started = True
@@ -131,6 +132,31 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
+    def watch(self, job: Job) -> None:
+        """Start a job that runs as long as the kit does; :meth:`quiet` does not wait for it, :meth:`cancel` ends it."""
+        self._services += 1
+        context = Context()
+        if self._group is not None:
+            context.run(self._group.start_soon, self._run_service, job)
+            return
+        task: asyncio.Task[None] = context.run(sys.modules["asyncio"].create_task, _run(job, ()))
+        self._tasks.add(task)
+        task.add_done_callback(self._service_ended)
+
+    async def _run_service(self, job: Job) -> None:
+        try:
+            await _run(job, ())
+        finally:
+            self._count_service()
+
+    def _service_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._count_service()
+
+    def _count_service(self) -> None:
+        self._services -= 1
+        self._tell_if_quiet()
+
     def hold(self) -> None:
         """A caller's passage is under way: the kit is not quiet until :meth:`let_go`."""
         self._running += 1
@@ -153,16 +179,22 @@ class Background:
     def _count_down(self) -> None:
         self._running -= 1
         if not self._running and self._quiet:
-            for event in self._quiet:
-                event.set()
-            self._quiet.clear()
+            self._tell_if_quiet()
+
+    def _tell_if_quiet(self) -> None:
+        for event in self._quiet:
+            event.set()
+        self._quiet.clear()
 
     async def quiet(self) -> None:
         """Return when no job runs."""
         while self._running:
-            event = anyio.Event()
-            self._quiet.append(event)
-            await event.wait()
+            await self._next_end()
+
+    async def _next_end(self) -> None:
+        event = anyio.Event()
+        self._quiet.append(event)
+        await event.wait()
 
     async def cancel(self) -> None:
         """Cancel the jobs that are left, wait for them, and take no new ones."""
@@ -174,7 +206,8 @@ class Background:
         for task in list(self._tasks):
             task.cancel()
         with anyio.CancelScope(shield=True):
-            await self.quiet()
+            while self._running or self._services:
+                await self._next_end()
 
 
 async def _hold(*, task_status: TaskStatus[TaskGroup]) -> None:

@@ -34,7 +34,7 @@ class OpenRows:
     nobody looks for it by: neither state, due time, lease nor quiet time.
     """
 
-    __slots__ = ("_expiry_from", "_lanes", "_of_room", "_queues", "rows")
+    __slots__ = ("_expiry_from", "_lanes", "_of_room", "_queues", "inbound", "rows")
 
     def __init__(self) -> None:
         self.rows: dict[str, WorkRow] = {}
@@ -42,6 +42,7 @@ class OpenRows:
         self._queues = ClaimQueues(self.rows)
         self._of_room: dict[str, dict[str, None]] = {}
         self._expiry_from: int | None = None  # no open row expires before this
+        self.inbound = 0  # how many of the rows are journaled messages
 
     # -------------------------------------------------------------------------------------------------- reads
 
@@ -95,6 +96,7 @@ class OpenRows:
             if rows is None:
                 rows = self._of_room[row.room_id] = {}
             rows[row.id] = None
+        self.inbound += row.kind is WorkKind.INBOUND
         if row.expires_at is not None and (self._expiry_from is None or row.expires_at < self._expiry_from):
             self._expiry_from = row.expires_at
         if not row.lane:
@@ -199,6 +201,7 @@ class OpenRows:
         """
         row_id = row.id
         del self.rows[row_id]
+        self.inbound -= row.kind is WorkKind.INBOUND
         if row.room_id is not None:
             rows = self._of_room[row.room_id]
             del rows[row_id]

@@ -127,6 +127,7 @@ class InMemoryStore(ConversationStore):
         lane: tuple[str, ...],
         key: Key | None,
         *,
+        room_id: str | None = None,
         owner: str = "",
         lease: float | None = None,
     ) -> Accepted | Known:
@@ -144,11 +145,15 @@ class InMemoryStore(ConversationStore):
             lane=lane,
             room_id=None,
             event_id=None,
-            payload=(message.model_dump_json(),),
+            payload=(message.model_dump_json(),) if room_id is None else (message.model_dump_json(), room_id),
             state=WorkState.PENDING if lease is None else WorkState.IN_FLIGHT,
             key=key,
         )
         return Accepted(row.id, self._work.insert(row, self._now(), owner, _microseconds(lease or 0)))
+
+    @property
+    def journal_is_empty(self) -> bool:
+        return not self._work.inbound
 
     async def claim(
         self,

@@ -75,6 +75,11 @@ class WorkTable:
         """Whether this tenure still has the row."""
         return self._open.is_held(row_id, token)
 
+    @property
+    def inbound(self) -> int:
+        """How many journaled messages are open."""
+        return self._open.inbound
+
     def has_open(self, lane: tuple[str, ...]) -> bool:
         """Whether the lane has an open row."""
         return self._open.has_lane(lane)

@@ -162,7 +162,8 @@ class Channel:
     async def send(self, delivery: Delivery) -> Receipt:
         """Bring one part of a delivery, ``delivery.part``, to the provider; a content of one part is one call.
 
-        Sends of one lane never overlap; those of different lanes do. ``delivery.part_key`` is the same on every attempt.
+        Sends of one lane never overlap; those of different lanes do. ``delivery.part_key`` stays the same on every
+        attempt.
 
         The default calls :meth:`deliver`. Whatever happens becomes a recorded outcome: :class:`DeliveryFailedError` is
         a certain refusal, and so is a receipt that says FAILED; a timeout, a cancellation and any other exception leave

@@ -58,7 +58,8 @@ class InboundResult(Base):
     """What became of a message.
 
     ``event`` is the stored event; None if nothing was stored. ``blocked`` with its ``reason`` says that it was not
-    passed on; a reason of ``queued`` without it, that the message waits in the journal. ``delivery_results`` has an entry for each target, keyed by channel id.
+    passed on; a reason of ``queued`` without it, that the message waits in the journal. ``delivery_results`` has an
+    entry for each target, keyed by channel id.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

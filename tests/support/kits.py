@@ -8,11 +8,16 @@ from typing import Any
 
 from roomkit_core import Channel, ChannelCategory, EventType, RoomEvent, RoomKit, WorkFilter, WorkRow
 from tests.support.channels import text_of
+from tests.support.still import StillClock
 
 
 @asynccontextmanager
 async def open_kit(*channels: Channel, **options: Any) -> AsyncIterator[RoomKit]:
-    """A running kit with these channels registered; ``options`` are those of :class:`RoomKit`."""
+    """A running kit with these channels registered; ``options`` are those of :class:`RoomKit`.
+
+    Its clock stands still unless it is given one.
+    """
+    options.setdefault("clock", StillClock())
     async with RoomKit(**options) as kit:
         for channel in channels:
             kit.register_channel(channel)

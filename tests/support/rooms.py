@@ -23,6 +23,7 @@ from roomkit_core import (
     WorkRow,
 )
 from tests.support.channels import text_of
+from tests.support.still import StillClock
 
 PATIENCE = 20.0
 """Seconds after which a test that hangs is ended; no test that passes comes near."""
@@ -43,8 +44,9 @@ async def kit_with(
         store: As for the kit.
         rooms: Made if they do not exist; nothing is attached to those that do.
         spare: Registered and not attached.
-        options: As for the kit.
+        options: As for the kit. Its clock stands still unless it is given one.
     """
+    options.setdefault("clock", StillClock())
     kit = RoomKit(store, **options)
     for channel in (*channels, *spare):
         kit.register_channel(channel)

@@ -1,4 +1,4 @@
-"""Rows run side by side, except those that have to run alone because they may be what kills processes (PROTOCOL L13)."""
+"""Rows run side by side, except those that run alone because they may be what kills processes (PROTOCOL L13)."""
 
 from __future__ import annotations
 

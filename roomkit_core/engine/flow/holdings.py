@@ -1,8 +1,8 @@
 """What this kit holds: the tenures whose tasks are alive, and until when each may make a call.
 
 Lease time is the store's. Here each tenure has a deadline by the kit's own clock, which counts suspend and was read
-*before* the claim was sent (PROTOCOL L4). Heartbeats name live tenures only (L6): a row whose task has died becomes free
-when its lease ends, and one whose task lives is not taken over by this very kit, however late it is.
+*before* the claim was sent (PROTOCOL L4). Heartbeats name live tenures only (L6): a row whose task has died becomes
+free when its lease ends, and one whose task lives is not taken over by this very kit, however late it is.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from anyio import CancelScope
 
-from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
@@ -103,8 +102,3 @@ class Pump:
             await chore.run()
         except Exception:
             log.exception("chore %s failed; it comes again in %g s", chore.name, chore.every)
-
-
-def heartbeat(holdings: Holdings, lease: float) -> Chore:
-    """Prolong what this kit holds, three times per lease."""
-    return Chore("heartbeat", lease / 3, holdings.renew)

@@ -11,6 +11,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+import anyio
+
 from roomkit_core.background import is_stray
 from roomkit_core.engine.flow.exclusion import Exclusion
 from roomkit_core.engine.flow.following import Following
@@ -42,6 +44,9 @@ class Runners:
         handlers: What to do with a row, by its kind. Filled once, before the first row.
         holdings: The tenures of this kit.
         wake_at: Tells the pump at which monotonic time to look next.
+
+    Attributes:
+        worked: How many rows have been worked on.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Runners:
         self._waiting: dict[str, tuple[Following, WorkRow]] = {}
         self._live: Counter[tuple[str, ...]] = Counter()
         self._exclusion = Exclusion()
+        self.worked = 0
 
     # --- starting ---
 
@@ -95,8 +101,9 @@ class Runners:
 
     def look(self, pool: Pool) -> None:
         """The pool may have due rows that nobody was free to take when they were planned."""
-        if pool.free > 0:
-            self._begin(pool, None)
+        if pool.free > 0 and not pool.is_looking:
+            pool.is_looking = True  # and takes no place yet: a row that is born now finds it free
+            self._ports.background.spawn(self._look, pool)
         else:
             pool.is_wanted = True
 
@@ -108,11 +115,18 @@ class Runners:
             ports = self._ports
             self._wake_at(ports.clock.monotonic() + (row.due - ports.time()) / 1_000_000)
 
-    def _begin(self, pool: Pool, work: Work | None) -> None:
+    def _begin(self, pool: Pool, work: Work) -> None:
         pool.running += 1
-        if work is not None:
-            self._live[work.row.lane] += 1
+        self._live[work.row.lane] += 1
         self._ports.background.spawn(self._run, pool, work)
+
+    async def _look(self, pool: Pool) -> None:
+        pool.is_looking = False
+        if pool.free > 0:
+            pool.running += 1
+            await self._run(pool, None)
+        else:
+            pool.is_wanted = True
 
     async def _hand_back(self, work: Work) -> None:
         try:
@@ -159,10 +173,8 @@ class Runners:
     # --- one runner ---
 
     async def _run(self, pool: Pool, first: Work | None) -> None:
-        work = first
         try:
-            if work is None:
-                work = await self._next(pool)
+            work = first or await self._next(pool)
             while work is not None:
                 await self._work(work)
                 work = await self._next(pool)
@@ -171,6 +183,7 @@ class Runners:
 
     async def _work(self, work: Work) -> None:
         lane = work.row.lane
+        self.worked += 1
         alone = work.row.takeovers >= ALONE_FROM
         try:
             await self._exclusion.enter(alone=alone)
@@ -195,6 +208,8 @@ class Runners:
         row, handler = work.row, self._handlers[work.row.kind]
         verdict: Verdict | None = HANDED_BACK
         try:
+            if isinstance(work.pool, Target) and not work.pool.started and not await _has_started(work.pool):
+                return  # handed back
             verdict = await handler.work(work)
         except StaleLeaseError as error:
             log.info("row %s: %s", row.id, error, extra={"room_id": row.room_id})
@@ -232,7 +247,7 @@ class Runners:
             work = await self._claim(pool)
             if work is not None:
                 if pool.free > 0:
-                    self._begin(pool, None)  # where one row is due, there may be more
+                    self.look(pool)  # where one row is due, there may be more
                 return work
             if gate is not None:
                 gate.give_back()
@@ -273,8 +288,16 @@ class Runners:
 
 
 def _is_gone(ports: Ports, pool: Pool) -> bool:
-    """Whether the pool is that of a channel which is not registered any more."""
-    return isinstance(pool, Target) and ports.channels.get(pool.channel_id) is not pool
+    """Whether the pool is that of a channel which is not registered any more, or not started yet."""
+    return isinstance(pool, Target) and not (pool.started and ports.channels.get(pool.channel_id) is pool)
+
+
+async def _has_started(target: Target) -> bool:
+    """Wait for the start of a channel that was registered just before; not for ever, because a row is held."""
+    if target.starting is not None:
+        with anyio.move_on_after(target.channel.send_timeout):
+            await target.starting.wait()
+    return target.started
 
 
 def _failed(work: Work, error: BaseException) -> Verdict:

@@ -1,7 +1,7 @@
 """Recording what became of a row: tried until it is recorded, or until somebody else has the row.
 
-After an error of the store the *record* is repeated, never the call (PROTOCOL 4): a full disk must not make anybody send
-twice. Meanwhile the runner is held, so a store that takes no records gets no new work either.
+After an error of the store the *record* is repeated, never the call (PROTOCOL 4): a full disk must not make anybody
+send twice. Meanwhile the runner is held, so a store that takes no records gets no new work either.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ async def settle(ports: Ports, work: Work, verdict: Verdict) -> bool:
     """
     row = work.row
     pause = 0.1
+    is_ours: bool | None = None
     with CancelScope(shield=True):
-        while True:
+        while is_ours is None:
             try:
                 is_ours = await ports.store.settle(
                     row.id, row.token, verdict.outcome, due_in=verdict.due_in, parts_done=verdict.parts_done
                 )
             except StoreError:
                 log.warning("the outcome of row %s could not be recorded", row.id, exc_info=True)
-            else:
-                if not is_ours:
-                    log.info("row %s is not ours any more", row.id, extra={"room_id": row.room_id})
-                return is_ours
-            if ports.background.closed:
-                log.error("the outcome of row %s is lost; its lease ends and recovery takes over", row.id)
-                return False
-            await ports.clock.sleep_until(ports.clock.monotonic() + pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+                if ports.background.closed:
+                    log.error("the outcome of row %s is lost; its lease ends and recovery takes over", row.id)
+                    return False
+                await ports.clock.sleep_until(ports.clock.monotonic() + pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+    if not is_ours:
+        log.info("row %s is not ours any more", row.id, extra={"room_id": row.room_id})
+    return bool(is_ours)

@@ -75,5 +75,5 @@ class Handler(ABC):
             StaleLeaseError: The row is not this tenure's any more; nothing is recorded.
         """
 
-    async def settled(self, work: Work, verdict: Verdict) -> None:  # noqa: B027 - most have nothing to tell
+    async def settled(self, work: Work, verdict: Verdict) -> None:
         """The verdict is recorded; at most once, because nobody records that this ran."""

@@ -26,6 +26,7 @@ class Target(Protocol):
     is_live: bool
     is_asked: bool
 
+
 class Plan(NamedTuple):
     """What an event is owed: hints for live channels, rows for the others, questions for those that answer."""
 

@@ -29,9 +29,13 @@ _STATES = {
 class Sender(Protocol):
     """What a channel says about its calls."""
 
-    guarantee: str
     send_timeout: float
     quiet_time: float
+
+    @property
+    def guarantee(self) -> str:
+        """What the provider can be trusted with."""
+        ...
 
 
 def give_up(row: WorkRow, policy: RetryPolicy | None, now: int) -> Outcome | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roomkit_core.engine.pure.permissions import takes_writes
 from roomkit_core.engine.pure.lifetimes import lifetime, quiet
+from roomkit_core.engine.pure.permissions import takes_writes
 from roomkit_core.engine.pure.plan import ask_row, share_budget
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
@@ -65,7 +65,7 @@ def assemble(unit: Unit) -> Batch:
         changes.is_plain = True
         return Batch(changes, entries)
     batch = Batch(changes, entries)
-    if draft.work or any([entry.plan.rows or entry.plan.asks for entry in entries]):
+    if draft.work or any(entry.plan.rows or entry.plan.asks for entry in entries):
         _work(unit, batch)
     return batch
 
@@ -91,7 +91,7 @@ def _add_rare(changes: ChangeSet, unit: Unit) -> None:
         changes.observations = draft.observations
     if draft.patches:
         changes.patches = draft.patches
-    if draft.kv is not EMPTY:
+    if draft.kv:
         changes.kv = draft.kv
 
 
@@ -102,7 +102,7 @@ def _difference(old: dict[str, ModelT], new: dict[str, ModelT]) -> dict[str, Mod
 
 
 def _work(unit: Unit, batch: Batch) -> None:
-    """All rows of the unit, each asking to be claimed at birth while its pool has a runner free and its gate is open."""
+    """All rows of the unit; each asks to be claimed at birth while its pool has a runner free and its gate is open."""
     ports, changes = unit.ports, batch.changes
     # A hook may have closed the room: what is owed goes out, questions are not asked any more.
     asking = batch.entries if takes_writes(unit.status) else ()

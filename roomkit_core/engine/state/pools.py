@@ -57,11 +57,12 @@ class Pool:
         gate: What has to be open before a row is claimed; None for nothing.
 
     Attributes:
-        running: How many of its runners are under way.
-        is_wanted: Whether somebody has asked for a runner while none was free.
+        running: How many of its rows are worked on.
+        is_looking: Whether somebody is about to look for a due row.
+        is_wanted: Whether somebody has asked for a look while none was possible.
     """
 
-    __slots__ = ("channels", "gate", "is_wanted", "kinds", "lease", "limit", "name", "running")
+    __slots__ = ("channels", "gate", "is_looking", "is_wanted", "kinds", "lease", "limit", "name", "running")
 
     def __init__(
         self,
@@ -79,6 +80,7 @@ class Pool:
         self.channels = channels
         self.gate = gate
         self.running = 0
+        self.is_looking = False
         self.is_wanted = False
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from roomkit_core.background import Background
 from roomkit_core.engine.state.cache import RoomCache
@@ -17,10 +17,7 @@ from roomkit_core.interfaces.clock import Clock
 from roomkit_core.interfaces.locks import RoomLockManager
 from roomkit_core.interfaces.router import InboundRoomRouter
 from roomkit_core.interfaces.store import ConversationStore
-from roomkit_core.models.work import WorkKind, WorkRow
-
-HOUSE_KINDS = (WorkKind.HOOK, WorkKind.TIMER, WorkKind.SCHEDULED)
-HOUSE_LIMIT = 32
+from roomkit_core.models.work import WorkRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +52,10 @@ class Ports:
     process_timeout: float
     max_events: int
     began: int
+    channels: dict[str, Target]
+    house: Pool
+    journal: Pool
     lease: float = 60.0
-    channels: dict[str, Target] = field(default_factory=dict)
-    house: Pool = field(default_factory=lambda: Pool("house", HOUSE_KINDS, HOUSE_LIMIT, 60.0))
-    journal: Pool = field(default_factory=lambda: Pool("journal", (WorkKind.INBOUND,), HOUSE_LIMIT, 60.0))
 
     def pool_of(self, row: WorkRow) -> Pool | None:
         """The pool in which a row is worked on; None for a channel that is not registered, and for the journal."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anyio
+
 from roomkit_core.engine.state.pools import MARGIN, Gate, Pool
 from roomkit_core.interfaces.channel import Channel, source_from_message
 from roomkit_core.models.base import EMPTY, build
@@ -31,7 +33,8 @@ class Target(Pool):
         is_asked: Its class answers events, whatever it is bound as.
         on_hint: The channel's own.
         live_results: Number of clients that were told to the result that says so.
-        started: Whether :meth:`Channel.start` was called.
+        started: Whether :meth:`Channel.start` has returned, or failed.
+        starting: Set when it has, for what was born while it ran; None where nobody can have to wait.
     """
 
     __slots__ = (
@@ -43,6 +46,7 @@ class Target(Pool):
         "live_results",
         "on_hint",
         "started",
+        "starting",
         "translates_plainly",
     )
 
@@ -57,6 +61,7 @@ class Target(Pool):
         self.translates_plainly = type(channel).handle_inbound is Channel.handle_inbound
         self.is_asked = type(channel).on_event is not Channel.on_event
         self.started = False
+        self.starting: anyio.Event | None = None
         self.on_hint = channel.on_hint
         self.live_results = LiveResults(channel.channel_id)
         self._sources: dict[str, EventSource] = {}

@@ -103,7 +103,7 @@ class Draft:
     announcements: tuple[Announcement, ...] = ()
     patches: tuple[RoomEvent, ...] = ()
     work: tuple[WorkRow, ...] = ()  # beside what events are owed: timers, scheduled sends
-    kv: dict[tuple[str, str], Value | None] = EMPTY
+    kv: dict[tuple[str, str], Value | None] = EMPTY  # type: ignore[assignment]  # empty, so its keys are of any type
 
     @property
     def is_plain(self) -> bool:

@@ -53,9 +53,9 @@ class Answer(Handler):
         runners: Take what the answer owes.
     """
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, runners: Runners) -> None:
         self._ports = ports
-        self.runners: Runners | None = None
+        self._runners = runners
 
     async def work(self, work: Work) -> Verdict | None:
         """Ask, and commit the answer."""
@@ -151,10 +151,9 @@ class Answer(Handler):
         raise _NoAnswerError(f"no answer within {channel.ask_timeout:g} s")
 
     async def _commit(self, work: Work, event: RoomEvent, output: ChannelOutput) -> None:
-        assert self.runners is not None
         ports, row = self._ports, work.row
         bounds = ports.background.new_bounds(ports.process_timeout)
-        aftermath = Aftermath(ports, self.runners, inline=False)
+        aftermath = Aftermath(ports, self._runners, inline=False)
         aftermath.answer_to(work.following)
         answers = [_complete(answer, event, work) for answer in output.response_events]
 

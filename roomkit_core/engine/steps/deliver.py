@@ -15,8 +15,8 @@ import anyio
 
 from roomkit_core.background import is_stray
 from roomkit_core.engine.flow.holdings import Holdings
-from roomkit_core.engine.flow.work import HANDED_BACK, Handler, Verdict, Work
 from roomkit_core.engine.flow.settling import settle
+from roomkit_core.engine.flow.work import HANDED_BACK, Handler, Verdict, Work
 from roomkit_core.engine.pure.verdicts import due_in, give_up, part_outcome
 from roomkit_core.engine.state.pools import Gate
 from roomkit_core.engine.state.ports import Ports
@@ -184,7 +184,9 @@ async def _answer(call: Callable[[Delivery], Awaitable[Receipt | None]], deliver
     except BaseException as error:
         if not isinstance(error, Exception) and not is_stray(error):
             raise
-        log.exception("a call of channel %r raised", delivery.binding.channel_id, extra={"room_id": delivery.event.room_id})
+        log.exception(
+            "a call of channel %r raised", delivery.binding.channel_id, extra={"room_id": delivery.event.room_id}
+        )
         return Receipt.unknown("delivery.raised", f"{type(error).__name__}: {error}")
     if receipt is None or isinstance(receipt, Receipt):
         return receipt

@@ -260,7 +260,7 @@ class Inbound(Passage[InboundResult]):
         unit.discharges = (Discharge(*self.claim, outcome),)
 
     async def decide(self, unit: Unit) -> None:
-        """Attach the channel where the message names the room, learn where its sender is reached, take steps 7 to 11."""
+        """Attach the channel where the message names the room, learn where its sender is, take steps 7 to 11."""
         if self.message.channel_id not in unit.bindings and takes_writes(unit.status):
             if not attach_source(unit, self.target, self.message):
                 self.written = refuse(unit, self.key, DETACHED)

@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 from roomkit_core.background import Background
 from roomkit_core.builtin.clock import SystemClock
 from roomkit_core.builtin.router import DefaultInboundRoomRouter
-from roomkit_core.engine.flow.runners import Handler, Runners
+from roomkit_core.engine.flow.chores import chores
+from roomkit_core.engine.flow.holdings import Holdings
+from roomkit_core.engine.flow.pump import Pump
+from roomkit_core.engine.flow.runners import Runners
+from roomkit_core.engine.flow.work import Handler
 from roomkit_core.engine.state.cache import RoomCache
 from roomkit_core.engine.state.lock_graph import LockGraph
+from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.targets import Target
 from roomkit_core.engine.steps.answer import Answer
 from roomkit_core.engine.steps.deliver import Deliver
+from roomkit_core.engine.steps.journal import Journal
+from roomkit_core.engine.steps.run_hook import RunHook
 from roomkit_core.engine.verbs.bindings import Bindings
 from roomkit_core.engine.verbs.channels import Channels
 from roomkit_core.engine.verbs.life import Life
@@ -26,6 +34,7 @@ from roomkit_core.hooks.handlers import Handlers
 from roomkit_core.hooks.observers import Observers
 from roomkit_core.hooks.registration import HookRegistry
 from roomkit_core.models.ids import new_id
+from roomkit_core.models.time import to_microseconds
 from roomkit_core.models.work import WorkKind
 
 if TYPE_CHECKING:
@@ -36,6 +45,11 @@ if TYPE_CHECKING:
     from roomkit_core.interfaces.store import ConversationStore
     from roomkit_core.registry import PluginRegistry
 
+LEASE = 60.0  # seconds, for claims whose calls are not longer
+HOUSE_LIMIT = 32  # durable hooks, timers and scheduled sends at once
+JOURNAL_LIMIT = 32  # journaled messages at once, of as many conversations
+HOUSE_KINDS = (WorkKind.HOOK, WorkKind.TIMER, WorkKind.SCHEDULED)
+
 LOOP_FACTOR = 10  # events of a unit, and loop budget of a chain, for each level of max_chain_depth
 
 
@@ -45,6 +59,7 @@ class Engine:
 
     ports: Ports
     runners: Runners
+    journal: Journal
     rooms: Rooms
     bindings: Bindings
     channels: Channels
@@ -94,14 +109,44 @@ def assemble(
         raise ValueError(f"max_chain_depth must be at least 1, not {max_chain_depth}")
     if process_timeout <= 0 or cache_mb <= 0:
         raise ValueError("process_timeout and cache_mb must be above 0")
+    clock = clock or SystemClock()
     if store is None:
-        store = plugins.resolve("store", "builtin:memory")()
+        store = plugins.resolve("store", "builtin:memory")(clock=clock)
     if locks is None:
         locks = plugins.resolve("lock", "builtin:memory")()
+    ports = _ports(store, router, locks, max_chain_depth, process_timeout, clock, cache_mb)
+    pump = Pump(ports)
+    holdings = Holdings(store, clock)
+    handlers: dict[WorkKind, Handler] = {}
+    runners = pump.runners = Runners(ports, handlers, holdings, pump.wake_at)
+    journal = Journal(ports, runners)
+    handlers |= {
+        WorkKind.INBOUND: journal,
+        WorkKind.DELIVERY: Deliver(ports, holdings),
+        WorkKind.ASK: Answer(ports, runners),
+        WorkKind.HOOK: RunHook(ports),
+    }
+    pump.pools = lambda: (*ports.channels.values(), ports.house, ports.journal)
+    pump.chores = chores(ports, holdings)
+    channels = Channels(ports, runners, kit)
+    life = Life(ports, pump, runners, channels, partial(plugins.startup, kit), partial(plugins.shutdown, kit))
+    return Engine(ports, runners, journal, Rooms(ports, runners), Bindings(ports, runners), channels, life)
+
+
+def _ports(
+    store: ConversationStore,
+    router: InboundRoomRouter | None,
+    locks: RoomLockManager,
+    max_chain_depth: int,
+    process_timeout: float,
+    clock: Clock,
+    cache_mb: float,
+) -> Ports:
     background = Background()
     identity = object()  # stands for the kit, so that nodes do not keep a dropped kit alive
     observers = Observers(identity, background.spawn)
-    ports = Ports(
+    channels: dict[str, Target] = {}
+    return Ports(
         kit=identity,
         owner=f"{os.getpid()}:{new_id()}",
         store=store,
@@ -112,15 +157,13 @@ def assemble(
         handlers=Handlers(observers),
         observers=observers,
         background=background,
-        clock=clock or SystemClock(),
+        clock=clock,
         router=router or DefaultInboundRoomRouter(store),
         max_chain_depth=max_chain_depth,
         process_timeout=process_timeout,
         max_events=LOOP_FACTOR * max_chain_depth,
+        began=to_microseconds(clock.now()) - round(clock.monotonic() * 1_000_000),
+        channels=channels,
+        house=Pool("house", HOUSE_KINDS, HOUSE_LIMIT, LEASE),
+        journal=Pool("journal", (WorkKind.INBOUND,), JOURNAL_LIMIT, LEASE, channels.keys),
     )
-    answer = Answer(ports)
-    handlers: dict[WorkKind, Handler] = {WorkKind.DELIVERY: Deliver(ports), WorkKind.ASK: answer}
-    runners = answer.runners = Runners(ports, handlers)
-    channels = Channels(ports, kit)
-    life = Life(ports, channels, partial(plugins.startup, kit), partial(plugins.shutdown, kit))
-    return Engine(ports, runners, Rooms(ports, runners), Bindings(ports, runners), channels, life)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import anyio
+
+from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
 from roomkit_core.errors import ChannelAlreadyRegisteredError, ChannelNotRegisteredError
@@ -20,11 +23,13 @@ class Channels:
 
     Args:
         ports: The surroundings.
+        runners: Take what is owed to a channel that has started.
         kit: What :meth:`Channel.start` gets.
     """
 
-    def __init__(self, ports: Ports, kit: KitProtocol) -> None:
+    def __init__(self, ports: Ports, runners: Runners, kit: KitProtocol) -> None:
         self._ports = ports
+        self._runners = runners
         self._kit = kit
         self.by_id: dict[str, Channel] = {}
 
@@ -32,12 +37,13 @@ class Channels:
         """Add a channel; on a running kit it is started in the background."""
         if channel.channel_id in self.by_id:
             raise ChannelAlreadyRegisteredError(f"a channel {channel.channel_id!r} is registered already")
-        target = Target(channel)
+        target = Target(channel, self._ports.lease)
         self.by_id[channel.channel_id] = channel
         self._ports.channels[channel.channel_id] = target
         self._ports.cache.widen(channel.recent_events_window)
         self._ports.handlers.emit("channel_registered", channel_id=channel.channel_id)
         if self._ports.background.is_started:
+            target.starting = anyio.Event()
             self._ports.background.spawn(self._start, target)
 
     def unregister(self, channel_id: str) -> Channel | None:
@@ -59,13 +65,16 @@ class Channels:
         try:
             with inside(self._ports.kit, "channel"):
                 await target.channel.start(self._kit)
-            target.started = True
         except Exception as error:
-            target.started = True  # once; what does not start says so
             log.exception("channel %r did not start", target.channel_id)
             self._ports.handlers.emit(
                 "channel_start_failed", channel_id=target.channel_id, data={"error": f"{type(error).__name__}: {error}"}
             )
+        finally:
+            target.started = True  # once; what does not start says so
+            if target.starting is not None:
+                target.starting.set()
+        self._runners.look(target)  # rows of an earlier life of the channel may be due
 
     async def close_all(self) -> list[Exception]:
         """Close every channel; what fails does not keep the others from it."""

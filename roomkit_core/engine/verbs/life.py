@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from roomkit_core.engine.flow.pump import Pump
+from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.verbs.channels import Channels
 from roomkit_core.errors import KitStateError
@@ -27,12 +29,24 @@ class Life:
 
     Args:
         ports: The surroundings.
+        pump: What makes time pass for owed work; runs as long as the kit does.
+        runners: What works on it.
         channels: What is started and closed with it.
         start_plugins, stop_plugins: What plugins want done then.
     """
 
-    def __init__(self, ports: Ports, channels: Channels, start_plugins: Plugins, stop_plugins: Plugins) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        pump: Pump,
+        runners: Runners,
+        channels: Channels,
+        start_plugins: Plugins,
+        stop_plugins: Plugins,
+    ) -> None:
         self._ports = ports
+        self._pump = pump
+        self._runners = runners
         self._channels = channels
         self._start_plugins = start_plugins
         self._stop_plugins = stop_plugins
@@ -87,6 +101,7 @@ class Life:
                 await self._channels.start_all()
             ports.background.mark_started()
             ports.observers.wake()
+            ports.background.watch(self._pump.run)
         finally:
             self._starting.set()
             self._starting = None
@@ -95,7 +110,7 @@ class Life:
         """Return when no task of the kit runs and nothing is due; how many rows are left for later."""
         self._refuse_inside("idle")
         self._ports.background.check()
-        await self._ports.background.quiet()
+        await self._nothing_due()
         count = 0
         after: str | None = None
         while True:
@@ -104,6 +119,17 @@ class Life:
             if len(rows) < PAGE:
                 return count
             after = rows[-1].id
+
+    async def _nothing_due(self) -> None:
+        """Return when no task runs and a look at all pools finds nothing to do."""
+        quiet = self._ports.background.quiet
+        await quiet()
+        while self._ports.background.is_started:
+            worked = self._runners.worked
+            self._pump.look_at_pools()
+            await quiet()
+            if self._runners.worked == worked:
+                return
 
     async def close(self, timeout: float) -> None:
         """Stop intake, let what is under way end, close channels, plugins, locks and the store."""

@@ -1,0 +1,65 @@
+"""What the pump does again and again beside looking at its pools."""
+
+from __future__ import annotations
+
+from roomkit_core.engine.flow.holdings import Holdings
+from roomkit_core.engine.flow.pump import Chore
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.errors import StoreError
+from roomkit_core.interfaces.store import Cutoffs
+
+EXPIRE_EVERY = 5.0
+PURGE_EVERY = 60.0
+PROBE_EVERY = 1.0
+PURGE_LIMIT = 1_000
+
+HOUR = 3_600_000_000  # microseconds
+DAY = 24 * HOUR
+
+
+class Retention:
+    """How long what is over is kept, in microseconds.
+
+    Attributes:
+        settled: Rows that ended well.
+        dead: Rows that did not.
+        bodies: What settled rows were about.
+        keys: Idempotency keys; providers redeliver for a day, and 72 hours are promised.
+        blocked: What blocked events said.
+    """
+
+    settled = 7 * DAY
+    dead = 30 * DAY
+    bodies = DAY
+    keys = 7 * DAY
+    blocked = 30 * DAY
+
+
+def chores(ports: Ports, holdings: Holdings) -> tuple[Chore, ...]:
+    """The chores of a kit."""
+
+    async def expire() -> None:
+        await ports.store.expire(ports.time())
+
+    async def purge() -> None:
+        now = ports.time()
+        keep = Retention
+        cutoffs = Cutoffs(now - keep.settled, now - keep.dead, now - keep.bodies, now - keep.keys, now - keep.blocked)
+        while await ports.store.purge(cutoffs, limit=PURGE_LIMIT) >= PURGE_LIMIT and not ports.background.draining:
+            pass
+
+    async def probe() -> None:
+        """A store that could not write is asked whether it can again, so that the kit turns ready by itself."""
+        if ports.store.failure is None:
+            return
+        try:
+            await ports.store.probe()
+        except StoreError:
+            return
+
+    return (
+        Chore("heartbeat", ports.lease / 3, holdings.renew),
+        Chore("expire", EXPIRE_EVERY, expire),
+        Chore("purge", PURGE_EVERY, purge),
+        Chore("probe", PROBE_EVERY, probe),
+    )
