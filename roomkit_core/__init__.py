@@ -21,8 +21,9 @@ _EXPORTS = {
         "StoreError UnsupportedError VoiceBackendNotConfiguredError VoiceNotConfiguredError"
     ),
     "roomkit_core.models.enums": (
-        "Access ChannelCategory ChannelDirection DeleteType DeliveryMode DeliveryState EventStatus HookAction "
-        "HookExecution IdentificationStatus ParticipantRole ParticipantStatus ReceiptRank RoomStatus TaskStatus"
+        "Access BreakerState ChannelCategory ChannelDirection DeleteType DeliveryMode DeliveryState EventStatus "
+        "HookAction HookExecution IdentificationStatus ParticipantRole ParticipantStatus ReceiptRank RoomStatus "
+        "TaskStatus"
     ),
     "roomkit_core.models.kinds": "ChannelMediaType ChannelType EventType HookTrigger",
     "roomkit_core.models.content": (
@@ -49,21 +50,34 @@ _EXPORTS = {
     "roomkit_core.interfaces.identity": "IdentityResolver",
     "roomkit_core.interfaces.kit": "KitProtocol Wait",
     "roomkit_core.interfaces.locks": "RoomLockManager",
+    "roomkit_core.interfaces.resilience": "Breaker RateLimiter",
     "roomkit_core.interfaces.router": "InboundRoomRouter",
     "roomkit_core.interfaces.store": "ConversationStore RoomSnapshot Ticket WorkFilter",
+    "roomkit_core.builtin.breaker": "CircuitBreaker",
+    "roomkit_core.builtin.limiter": "TokenBucketRateLimiter",
     "roomkit_core.builtin.locks": "InMemoryLockManager",
     "roomkit_core.builtin.memory_store": "InMemoryStore",
+    "roomkit_core.builtin.retry": "retry_with_backoff",
     "roomkit_core.builtin.router": "DefaultInboundRoomRouter",
     "roomkit_core.plugin": "API_VERSION Component PluginInfo hookimpl",
 }
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 
 if TYPE_CHECKING:
+    from roomkit_core.builtin.breaker import (
+        CircuitBreaker as CircuitBreaker,
+    )
+    from roomkit_core.builtin.limiter import (
+        TokenBucketRateLimiter as TokenBucketRateLimiter,
+    )
     from roomkit_core.builtin.locks import (
         InMemoryLockManager as InMemoryLockManager,
     )
     from roomkit_core.builtin.memory_store import (
         InMemoryStore as InMemoryStore,
+    )
+    from roomkit_core.builtin.retry import (
+        retry_with_backoff as retry_with_backoff,
     )
     from roomkit_core.builtin.router import (
         DefaultInboundRoomRouter as DefaultInboundRoomRouter,
@@ -166,6 +180,12 @@ if TYPE_CHECKING:
     )
     from roomkit_core.interfaces.locks import (
         RoomLockManager as RoomLockManager,
+    )
+    from roomkit_core.interfaces.resilience import (
+        Breaker as Breaker,
+    )
+    from roomkit_core.interfaces.resilience import (
+        RateLimiter as RateLimiter,
     )
     from roomkit_core.interfaces.router import (
         InboundRoomRouter as InboundRoomRouter,
@@ -298,6 +318,9 @@ if TYPE_CHECKING:
     )
     from roomkit_core.models.enums import (
         Access as Access,
+    )
+    from roomkit_core.models.enums import (
+        BreakerState as BreakerState,
     )
     from roomkit_core.models.enums import (
         ChannelCategory as ChannelCategory,
@@ -440,6 +463,8 @@ __all__ = [
     "API_VERSION",
     "Access",
     "AudioContent",
+    "Breaker",
+    "BreakerState",
     "ChangeSet",
     "Channel",
     "ChannelAlreadyRegisteredError",
@@ -453,6 +478,7 @@ __all__ = [
     "ChannelNotRegisteredError",
     "ChannelOutput",
     "ChannelType",
+    "CircuitBreaker",
     "Clock",
     "Committed",
     "Component",
@@ -517,6 +543,7 @@ __all__ = [
     "ProcessTimeoutError",
     "ProviderResult",
     "RateLimit",
+    "RateLimiter",
     "Receipt",
     "ReceiptRank",
     "Refused",
@@ -548,6 +575,7 @@ __all__ = [
     "TemplateContent",
     "TextContent",
     "Ticket",
+    "TokenBucketRateLimiter",
     "ToolCallContent",
     "UnsupportedError",
     "Version",
@@ -562,6 +590,7 @@ __all__ = [
     "WorkState",
     "__version__",
     "hookimpl",
+    "retry_with_backoff",
 ]
 
 

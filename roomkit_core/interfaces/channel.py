@@ -23,7 +23,7 @@ from roomkit_core.models.time import utc_now
 
 if TYPE_CHECKING:
     from roomkit_core.interfaces.kit import KitProtocol
-    from roomkit_core.models.channel import ChannelBinding
+    from roomkit_core.models.channel import ChannelBinding, RateLimit
     from roomkit_core.models.context import RoomContext
     from roomkit_core.models.message import InboundMessage
     from roomkit_core.models.room import Cursor
@@ -53,8 +53,12 @@ class Channel:
         ask_timeout: Seconds that one :meth:`on_event` may take, its response stream included.
         live: Nothing is owed to this channel; its clients have cursors and read what they missed.
         delivery_lifetime: Seconds for which an owed delivery is tried; what is not through by then ends as expired.
+        failure_threshold: How many calls in a row may fail before the provider is left alone; see
+            :class:`CircuitBreaker`.
+        recovery_timeout: Seconds until it is tried again with one call.
         max_in_flight: How many sends run at once, all rooms together.
-        rate_limit: How many sends the provider takes, all rooms together; None for no limit.
+        rate_limit: How many sends the provider takes, all rooms together; read when the channel is registered. What is
+            above it waits. A binding may have a narrower limit of its own.
         recent_events_window: How many recent messages this channel wants to see in a context; 50 at least, 2000 at
             most.
     """
@@ -69,6 +73,8 @@ class Channel:
     ask_timeout: float = 300.0
     live: bool = False
     delivery_lifetime: float = 3600.0
+    failure_threshold: int = 5
+    recovery_timeout: float = 60.0
     max_in_flight: int = 32
     rate_limit: RateLimit | None = None
     recent_events_window: int = 0
@@ -102,6 +108,14 @@ class Channel:
 
     async def start(self, kit: KitProtocol) -> None:
         """Open connections. Called once, when the kit starts or the channel is registered with a started kit."""
+
+    async def ready(self) -> bool:
+        """Whether sends make sense now; overridden by channels whose connection or credentials may be missing.
+
+        What is owed waits while it is not, spending no attempt. Asked every few seconds, never on the way of a message;
+        a raise or a long silence is a no.
+        """
+        return True
 
     async def close(self) -> None:
         """Close connections. Called once; no send is under way any more."""

@@ -16,20 +16,23 @@ from roomkit_core.models.time import Time, utc_now
 
 
 class RateLimit(Base):
-    """How many messages are let through; all limits that are set apply at once."""
+    """How many messages are let through; all limits that are set apply at once, and none if none is set."""
 
-    max_per_second: float | None = Field(default=None, gt=0)
-    max_per_minute: float | None = Field(default=None, gt=0)
-    max_per_hour: float | None = Field(default=None, gt=0)
+    max_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max_per_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class RetryPolicy(Base):
-    """How a failed delivery is tried again; delays in seconds."""
+    """How a failed call is tried again; delays in seconds.
+
+    ``retryable_errors`` are the names of the exception types that are tried again; every one if it is None.
+    """
 
     max_retries: int = Field(default=3, ge=0)
-    base_delay_seconds: float = Field(default=1.0, gt=0)
-    max_delay_seconds: float = Field(default=60.0, gt=0)
-    exponential_base: float = Field(default=2.0, gt=0)
+    base_delay_seconds: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    max_delay_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    exponential_base: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     retryable_errors: Strings | None = None
 
 

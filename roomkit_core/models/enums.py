@@ -135,6 +135,14 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
+class BreakerState(StrEnum):
+    """Whether calls to a provider go through: every one, none, or one probe at a time."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
 class ReceiptRank(StrEnum):
     """What the provider reported about a delivery; it only grows, in the order of the members."""
 

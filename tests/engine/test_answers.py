@@ -46,6 +46,7 @@ from tests.support.rooms import (
     wait_for,
     work,
 )
+from tests.support.still import StillClock
 
 pytestmark = pytest.mark.anyio
 
@@ -616,11 +617,12 @@ async def test_t9_what_a_question_says_itself_is_said_once_although_it_is_asked_
     first = Reporting(first_kit, ["thinking", "thinking", "old words"])
     second = Reporting(second_kit, ["thinking", "thinking", "new words"])
     async with (
-        kit_with(LiveProbe("live"), first, store=store, rooms=["room", "other"]) as one,
-        kit_with(LiveProbe("live"), second, store=store) as two,
+        kit_with(LiveProbe("live"), first, store=store, rooms=["room", "other"], clock=StillClock()) as one,
+        kit_with(LiveProbe("live"), second, store=store, clock=clock) as two,
     ):
         first_kit.append(one)
         second_kit.append(two)
+        await anyio.wait_all_tasks_blocked()  # the first look of the pumps is over
         await hear(one, wait="committed")
         with anyio.fail_after(PATIENCE):
             await first.reached.wait()

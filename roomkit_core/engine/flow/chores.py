@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roomkit_core.engine.flow.gates import Gates
 from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.pump import Chore
 from roomkit_core.engine.state.ports import Ports
@@ -11,6 +12,7 @@ from roomkit_core.interfaces.store import Cutoffs
 EXPIRE_EVERY = 5.0
 PURGE_EVERY = 60.0
 PROBE_EVERY = 1.0
+READY_EVERY = 1.0
 PURGE_LIMIT = 1_000
 
 HOUR = 3_600_000_000  # microseconds
@@ -35,7 +37,7 @@ class Retention:
     blocked = 30 * DAY
 
 
-def chores(ports: Ports, holdings: Holdings) -> tuple[Chore, ...]:
+def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
     """The chores of a kit."""
 
     async def expire() -> None:
@@ -62,4 +64,5 @@ def chores(ports: Ports, holdings: Holdings) -> tuple[Chore, ...]:
         Chore("expire", EXPIRE_EVERY, expire),
         Chore("purge", PURGE_EVERY, purge),
         Chore("probe", PROBE_EVERY, probe),
+        Chore("ready", READY_EVERY, gates.ask_ready),
     )

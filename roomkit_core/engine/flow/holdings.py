@@ -20,7 +20,7 @@ log = logging.getLogger("roomkit.flow")
 
 
 class Hold:
-    """One tenure of this kit.
+    """One tenure of this kit. It knows the row's token better than the row that its work began with.
 
     Args:
         row: The row as it was claimed.
@@ -31,10 +31,11 @@ class Hold:
         deadline: Monotonic time after which no call may be made without a renewal.
         is_lost: Whether another holder has taken the row over.
         is_calling: Whether a call to a provider is under way, so that nobody would know how it ended.
+        has_called: Whether there was one.
         cancel: Ends the call that is under way, if there is one.
     """
 
-    __slots__ = ("cancel", "deadline", "is_calling", "is_lost", "lease", "row_id", "token")
+    __slots__ = ("cancel", "deadline", "has_called", "is_calling", "is_lost", "lease", "row_id", "token")
 
     def __init__(self, row: WorkRow, since: float, lease: float) -> None:
         self.row_id = row.id
@@ -43,6 +44,7 @@ class Hold:
         self.deadline = since + lease
         self.is_lost = False
         self.is_calling = False
+        self.has_called = False
         self.cancel: Callable[[], None] | None = None
 
     def lose(self) -> None:
@@ -78,13 +80,14 @@ class Holdings:
         hold = self._live[row.id] = Hold(row, since, lease)
         return hold
 
-    def take_over(self, row: WorkRow, since: float, lease: float) -> Hold:
-        """Begin a tenure of a row that was just claimed. If an earlier one is alive here, it has lost its row."""
-        former = self._live.pop(row.id, None)
-        if former is not None:
-            former.lose()
-        hold = self._live[row.id] = Hold(row, since, lease)
-        return hold
+    def adopt(self, row: WorkRow, since: float, lease: float) -> bool:
+        """Whether a row that was just claimed is one that a live task of this kit works on: that one goes on (L6)."""
+        hold = self._live.get(row.id)
+        if hold is None:
+            return False
+        hold.token = row.token
+        hold.deadline = since + lease
+        return True
 
     def end(self, hold: Hold) -> None:
         """The task of the tenure is over."""

@@ -87,15 +87,11 @@ class Pump:
         self.last_look = now
 
     def look_at_pools(self) -> None:
-        """Call for a runner where a gate is open and a place is free."""
+        """Call for a runner where a place is free."""
         assert self.runners is not None
         for pool in self.pools():
-            if pool.free <= 0:
-                continue
-            if pool.gate is None or pool.gate.is_open:
+            if pool.free > 0:
                 self.runners.look(pool)
-            else:
-                self.runners.look_when_open(pool)
 
     async def _do(self, chore: Chore) -> None:
         try:

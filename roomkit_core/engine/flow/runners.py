@@ -16,10 +16,10 @@ import anyio
 from roomkit_core.background import is_stray
 from roomkit_core.engine.flow.exclusion import Exclusion
 from roomkit_core.engine.flow.following import Following
-from roomkit_core.engine.flow.holdings import Holdings
+from roomkit_core.engine.flow.holdings import Hold, Holdings
 from roomkit_core.engine.flow.settling import settle
 from roomkit_core.engine.flow.work import HANDED_BACK, INTERRUPTED, Handler, Verdict, Work
-from roomkit_core.engine.state.pools import Pool
+from roomkit_core.engine.state.pools import Permit, Pool
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
 from roomkit_core.errors import StaleLeaseError, StoreError
@@ -91,12 +91,12 @@ class Runners:
         hold = self.holdings.take(row, since, lease)
         if hold is None:
             return False
-        work = Work(row, pool, hold, event, following, done)
-        # While the commit took its time, another one took the runner, or the gate was closed.
-        if pool.free <= 0 or self._exclusion.is_wanted or (pool.gate is not None and not pool.gate.take()):
-            self._ports.background.spawn(self._hand_back, work)
+        permit = None if self._exclusion.is_wanted else pool.take()
+        if permit is None:  # while the commit took its time, another one took the place, or the gate was closed
+            self._ports.background.spawn(self._hand_back, pool, hold)
             return False
-        self._begin(pool, work)
+        self._live[row.lane] += 1
+        self._ports.background.spawn(self._run, pool, Work(row, pool, hold, permit, event, following, done))
         return True
 
     def look(self, pool: Pool) -> None:
@@ -108,42 +108,27 @@ class Runners:
             pool.is_wanted = True
 
     def look_for(self, row: WorkRow, pool: Pool) -> None:
-        """A row was born that nobody works on yet: it is due now or later, or queues behind another one."""
+        """A row was born that nobody works on yet: it is due now or later, or queues behind another one.
+
+        Where a task of this kit works on its lane, that one looks when it is through.
+        """
         if row.due is None:
-            self.look(pool)
+            if row.lane not in self._live:
+                self.look(pool)
         else:
             ports = self._ports
             self._wake_at(ports.clock.monotonic() + (row.due - ports.time()) / 1_000_000)
 
-    def _begin(self, pool: Pool, work: Work) -> None:
-        pool.running += 1
-        self._live[work.row.lane] += 1
-        self._ports.background.spawn(self._run, pool, work)
-
     async def _look(self, pool: Pool) -> None:
         pool.is_looking = False
-        if pool.free > 0:
-            pool.running += 1
-            await self._run(pool, None)
-        else:
-            pool.is_wanted = True
+        await self._run(pool, None)
 
-    async def _hand_back(self, work: Work) -> None:
+    async def _hand_back(self, pool: Pool, hold: Hold) -> None:
         try:
-            await settle(self._ports, work, HANDED_BACK)
+            await settle(self._ports, hold, HANDED_BACK)
         finally:
-            self.holdings.end(work.hold)
-        gate = work.pool.gate
-        if gate is None or gate.is_open:
-            self.look(work.pool)
-        else:
-            self.look_when_open(work.pool)
-
-    def look_when_open(self, pool: Pool) -> None:
-        """Let the pump look again when the pool's gate opens by time."""
-        opens_at = None if pool.gate is None else pool.gate.opens_at()
-        if opens_at is not None:
-            self._wake_at(opens_at)
+            self.holdings.end(hold)
+        self.look(pool)
 
     # --- who waits ---
 
@@ -173,13 +158,10 @@ class Runners:
     # --- one runner ---
 
     async def _run(self, pool: Pool, first: Work | None) -> None:
-        try:
-            work = first or await self._next(pool)
-            while work is not None:
-                await self._work(work)
-                work = await self._next(pool)
-        finally:
-            pool.running -= 1
+        work = first or await self._next(pool)
+        while work is not None:
+            await self._work(work)
+            work = await self._next(pool)
 
     async def _work(self, work: Work) -> None:
         lane = work.row.lane
@@ -193,6 +175,10 @@ class Runners:
                 self._exclusion.leave(alone=alone)
         finally:
             self.holdings.end(work.hold)
+            if work.hold.has_called:
+                work.permit.abandon()
+            else:
+                work.permit.give_back()
             self._live[lane] -= 1
             if not self._live[lane]:
                 del self._live[lane]
@@ -228,7 +214,7 @@ class Runners:
 
     async def _record(self, work: Work, handler: Handler, verdict: Verdict) -> None:
         since = self._ports.clock.monotonic()
-        if not await settle(self._ports, work, verdict):
+        if not await settle(self._ports, work.hold, verdict):
             return
         if work.following is not None and not verdict.outcome.untouched:
             work.following.outcomes[work.row.id] = verdict.outcome
@@ -240,17 +226,19 @@ class Runners:
         """The oldest due head of the pool, if there is one and nothing stands in its way."""
         while self._may_claim(pool):
             pool.is_wanted = False
-            gate = pool.gate
-            if gate is not None and not gate.take():
-                self.look_when_open(pool)
+            permit = pool.take()
+            if permit is None:
                 return None
-            work = await self._claim(pool)
+            work = None
+            try:
+                work = await self._claim(pool, permit)
+            finally:
+                if work is None:
+                    permit.give_back()
             if work is not None:
                 if pool.free > 0:
                     self.look(pool)  # where one row is due, there may be more
                 return work
-            if gate is not None:
-                gate.give_back()
             if not pool.is_wanted:
                 return None
         return None
@@ -263,7 +251,7 @@ class Runners:
         # What a durable store holds is there after the next start; what a store in memory holds is now or never.
         return not (background.draining and ports.store.is_durable)
 
-    async def _claim(self, pool: Pool) -> Work | None:
+    async def _claim(self, pool: Pool, permit: Permit) -> Work | None:
         ports = self._ports
         if len(self.holdings) and self.holdings.are_late:
             await self.holdings.renew()  # or the claim would take over what tasks of this very kit hold
@@ -280,10 +268,14 @@ class Runners:
             log.warning("pool %s cannot claim", pool.name, exc_info=True)
             return None
         for row in claims:
-            hold = self.holdings.take_over(row, since, pool.lease)
+            hold = self.holdings.take(row, since, pool.lease)
+            if hold is None:
+                self.holdings.adopt(row, since, pool.lease)
+                continue
             self._live[row.lane] += 1
             following, _ = self._waiting.pop(row.id, (None, None))
-            return Work(row, pool, hold, None, following, None if following is None else following.queued_done)
+            done = None if following is None else following.queued_done
+            return Work(row, pool, hold, permit, None, following, done)
         return None
 
 

@@ -10,7 +10,8 @@ import logging
 
 from anyio import CancelScope
 
-from roomkit_core.engine.flow.work import Verdict, Work
+from roomkit_core.engine.flow.holdings import Hold
+from roomkit_core.engine.flow.work import Verdict
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.errors import StoreError
 
@@ -19,28 +20,27 @@ log = logging.getLogger("roomkit.flow")
 LONGEST_PAUSE = 5.0
 
 
-async def settle(ports: Ports, work: Work, verdict: Verdict) -> bool:
+async def settle(ports: Ports, hold: Hold, verdict: Verdict) -> bool:
     """Record the verdict, also where the caller is being cancelled.
 
     Returns:
         False if the row is not this tenure's any more, or if the kit was closed before the store took the record.
     """
-    row = work.row
     pause = 0.1
     is_ours: bool | None = None
     with CancelScope(shield=True):
         while is_ours is None:
             try:
                 is_ours = await ports.store.settle(
-                    row.id, row.token, verdict.outcome, due_in=verdict.due_in, parts_done=verdict.parts_done
+                    hold.row_id, hold.token, verdict.outcome, due_in=verdict.due_in, parts_done=verdict.parts_done
                 )
             except StoreError:
-                log.warning("the outcome of row %s could not be recorded", row.id, exc_info=True)
+                log.warning("the outcome of row %s could not be recorded", hold.row_id, exc_info=True)
                 if ports.background.closed:
-                    log.error("the outcome of row %s is lost; its lease ends and recovery takes over", row.id)
+                    log.error("the outcome of row %s is lost; its lease ends and recovery takes over", hold.row_id)
                     return False
                 await ports.clock.sleep_until(ports.clock.monotonic() + pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
     if not is_ours:
-        log.info("row %s is not ours any more", row.id, extra={"room_id": row.room_id})
+        log.info("row %s is not ours any more", hold.row_id)
     return bool(is_ours)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.holdings import Hold
-from roomkit_core.engine.state.pools import Pool
+from roomkit_core.engine.state.pools import Permit, Pool
 from roomkit_core.engine.state.targets import Target
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.work import Outcome, WorkRow, WorkState
@@ -21,6 +21,7 @@ class Work(NamedTuple):
         row: The row, in flight with this kit's token.
         pool: What its runner counts against.
         hold: The tenure.
+        permit: Its place in the pool; whoever works on it says how the call ended, the runner ends what is left.
         event: What it is about; None if it has to be read.
         following: Who waits for what follows from it.
         done: Tells them that the row had its try.
@@ -29,6 +30,7 @@ class Work(NamedTuple):
     row: WorkRow
     pool: Pool
     hold: Hold
+    permit: Permit
     event: RoomEvent | None = None
     following: Following | None = None
     done: Callable[[], None] | None = None

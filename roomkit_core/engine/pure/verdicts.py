@@ -94,14 +94,18 @@ def due_in(
     """
     if outcome.state not in (WorkState.PENDING, WorkState.UNKNOWN):
         return None
-    tries = row.attempts + row.takeovers
+    tries = max(1, row.attempts + row.takeovers)
     if policy is None:
-        delay = retry_delay(tries, random=random)
+        delay = retry_delay(tries, retry_after=outcome.retry_after, random=random)
     else:
-        base, ceiling = policy.base_delay_seconds, policy.max_delay_seconds
-        delay = retry_delay(tries, base=base, ceiling=ceiling, factor=policy.exponential_base, random=random)
-    if outcome.retry_after is not None:
-        delay = max(delay, outcome.retry_after)
+        delay = retry_delay(
+            tries,
+            base=policy.base_delay_seconds,
+            ceiling=policy.max_delay_seconds,
+            factor=policy.exponential_base,
+            retry_after=outcome.retry_after,
+            random=random,
+        )
     if outcome.state is WorkState.UNKNOWN:
         delay = max(delay, quiet_seconds(channel) - elapsed)
     return delay

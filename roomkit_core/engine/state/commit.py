@@ -145,7 +145,7 @@ class Births:
             return row
         left = self._left.get(pool.name)
         if left is None:
-            left = pool.free if pool.may_start else 0
+            left = pool.births()
         self._left[pool.name] = left - 1
         if left <= 0:
             return row

@@ -10,38 +10,34 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+from roomkit_core.models.channel import RateLimit
 from roomkit_core.models.work import WorkKind
 
 MARGIN = 2.0
 """Seconds by which a lease is longer than the call that it covers."""
 
 
-class Gate(Protocol):
-    """What has to be open before a row is claimed: pause, readiness, breaker, rate limit (PROTOCOL L9)."""
+class Permit(Protocol):
+    """A place in a pool for one row. The first end counts, later ones do nothing."""
 
-    @property
-    def is_open(self) -> bool:
-        """Whether :meth:`take` would let a call through now."""
-        ...
-
-    def take(self) -> bool:
-        """Let one call through, if the gate is open: takes a token of the rate limit, and the probe of a breaker."""
+    def admit(self, room_id: str, limit: RateLimit | None) -> float:
+        """Count the row for a limit of its own; 0.0 if it may go on, else the seconds for which to hand it back."""
         ...
 
     def give_back(self) -> None:
-        """The call that was let through will not be made."""
-        ...
-
-    def opens_at(self) -> float | None:
-        """Monotonic time at which to look again; None if only an event opens the gate."""
+        """No call was made."""
         ...
 
     def succeeded(self) -> None:
-        """The call reached the provider and was answered."""
+        """The provider took it."""
         ...
 
-    def failed(self) -> None:
-        """The provider could not be reached, or could not take anything now."""
+    def failed(self, *, retryable: bool) -> None:
+        """The provider did not take it, or nobody knows; ``retryable`` if the fault is not this message's own."""
+        ...
+
+    def abandon(self) -> None:
+        """The call was cut off, or says nothing about the provider."""
         ...
 
 
@@ -54,15 +50,14 @@ class Pool:
         limit: How many rows at once.
         lease: Seconds for which its claims hold.
         channels: Gives the channels whose rows it takes; None for rows of any channel.
-        gate: What has to be open before a row is claimed; None for nothing.
 
     Attributes:
-        running: How many of its rows are worked on.
+        running: How many of its places are taken.
         is_looking: Whether somebody is about to look for a due row.
         is_wanted: Whether somebody has asked for a look while none was possible.
     """
 
-    __slots__ = ("channels", "gate", "is_looking", "is_wanted", "kinds", "lease", "limit", "name", "running")
+    __slots__ = ("channels", "is_looking", "is_wanted", "kinds", "lease", "limit", "name", "running")
 
     def __init__(
         self,
@@ -71,14 +66,12 @@ class Pool:
         limit: int,
         lease: float,
         channels: Callable[[], Collection[str]] | None = None,
-        gate: Gate | None = None,
     ) -> None:
         self.name = name
         self.kinds = kinds
         self.limit = limit
         self.lease = lease
         self.channels = channels
-        self.gate = gate
         self.running = 0
         self.is_looking = False
         self.is_wanted = False
@@ -88,7 +81,38 @@ class Pool:
         """How many more rows of it could start now."""
         return self.limit - self.running
 
-    @property
-    def may_start(self) -> bool:
-        """Whether a row that is born now may be claimed at its birth."""
-        return self.running < self.limit and (self.gate is None or self.gate.is_open)
+    def births(self) -> int:
+        """How many rows that are born now may be claimed at their birth."""
+        return self.free
+
+    def take(self) -> Permit | None:
+        """A place for one row; None if there is none now."""
+        if self.running >= self.limit:
+            return None
+        self.running += 1
+        return Place(self)
+
+
+class Place:
+    """A place in a pool that has nothing but a limit."""
+
+    __slots__ = ("_pool",)
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool: Pool | None = pool
+
+    def admit(self, room_id: str, limit: RateLimit | None) -> float:
+        """There is no limit but the pool's."""
+        return 0.0
+
+    def abandon(self) -> None:
+        """The place is free again."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.running -= 1
+
+    give_back = succeeded = abandon
+
+    def failed(self, *, retryable: bool) -> None:
+        """The place is free again."""
+        self.abandon()

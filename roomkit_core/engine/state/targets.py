@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import anyio
 
-from roomkit_core.engine.state.pools import MARGIN, Gate, Pool
+from roomkit_core.engine.state.pools import MARGIN, Permit, Pool
 from roomkit_core.interfaces.channel import Channel, source_from_message
 from roomkit_core.models.base import EMPTY, build
 from roomkit_core.models.delivery import DeliveryError, DeliveryResult
@@ -18,6 +20,21 @@ MAX_SOURCES = 1024
 KINDS = (WorkKind.DELIVERY, WorkKind.ASK)
 
 
+class Gate(Protocol):
+    """What stands between the rows of a channel and their claims: pause, readiness, breaker, rate (PROTOCOL L9)."""
+
+    running: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a row that is born now would get through."""
+        ...
+
+    def take(self) -> Permit | None:
+        """A permit for the next row, whichever that is."""
+        ...
+
+
 class Target(Pool):
     """One channel of the kit, and the pool of its deliveries and asks.
 
@@ -27,6 +44,7 @@ class Target(Pool):
         gate: What has to be open before one of its rows is claimed.
 
     Attributes:
+        gate: As given.
         channel: The channel.
         is_live: Nothing is owed to it; it gets hints.
         translates_plainly: Its class leaves the translation of messages to the default.
@@ -41,6 +59,7 @@ class Target(Pool):
         "_sources",
         "channel",
         "channel_id",
+        "gate",
         "is_asked",
         "is_live",
         "live_results",
@@ -50,11 +69,11 @@ class Target(Pool):
         "translates_plainly",
     )
 
-    def __init__(self, channel: Channel, lease: float = 60.0, gate: Gate | None = None) -> None:
+    def __init__(self, channel: Channel, lease: float, gate: Gate) -> None:
+        name, ids = f"channel {channel.channel_id!r}", (channel.channel_id,)
         lease = max(lease, channel.send_timeout + 2 * MARGIN)
-        super().__init__(
-            f"channel {channel.channel_id!r}", KINDS, channel.max_in_flight, lease, lambda: (channel.channel_id,), gate
-        )
+        super().__init__(name, KINDS, channel.max_in_flight, lease, lambda: ids)
+        self.gate = gate
         self.channel = channel
         self.channel_id = channel.channel_id
         self.is_live = channel.live
@@ -65,6 +84,19 @@ class Target(Pool):
         self.on_hint = channel.on_hint
         self.live_results = LiveResults(channel.channel_id)
         self._sources: dict[str, EventSource] = {}
+
+    @property
+    def free(self) -> int:
+        """How many more rows of it could start now, as far as its limit goes."""
+        return self.limit - self.gate.running
+
+    def births(self) -> int:
+        """How many rows that are born now may be claimed at their birth: none before those that wait at the gate."""
+        return self.free if self.gate.is_open else 0
+
+    def take(self) -> Permit | None:
+        """A permit of the gate for one row."""
+        return self.gate.take()
 
     def source_of(self, message: InboundMessage) -> EventSource:
         """The source of a message; the same object for a sender's messages that say nothing else about it."""

@@ -33,7 +33,7 @@ async def accept(ports: Ports, runners: Runners, message: InboundMessage, room_i
         message_key(message),
         room_id=room_id,
         owner=ports.owner,
-        lease=pool.lease if pool.may_start and not ports.background.draining else None,
+        lease=pool.lease if pool.births() > 0 and not ports.background.draining else None,
     )
     if isinstance(answer, Known):
         return Accepted(id=answer.id, duplicate=True)

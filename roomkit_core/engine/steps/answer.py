@@ -22,7 +22,7 @@ from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.unit_of_work import Unit
 from roomkit_core.engine.steps.aftermath import Aftermath
-from roomkit_core.engine.steps.deliver import DETACHED, EVENT_GONE, STORE_PAUSE, give_back
+from roomkit_core.engine.steps.deliver import DETACHED, EVENT_GONE, STORE_PAUSE
 from roomkit_core.engine.steps.tenure import tenure
 from roomkit_core.engine.steps.write import write_event
 from roomkit_core.errors import ConflictError, RoomKitError, RoomNotFoundError, StaleLeaseError, StoreError
@@ -65,14 +65,12 @@ class Answer(Handler):
             event = event or await self._ports.store.get_event(row.event_id or "")
             state = await self._state(row)
         except StoreError:
-            give_back(work)
             return HANDED_BACK._replace(due_in=STORE_PAUSE)
         end = self._end(row, event, state)
         if end is not None or event is None or state is None:
-            give_back(work)
             return Verdict(end or EVENT_GONE)
         try:
-            output = await self._asked(work, event, state)
+            output = await self._ask(work, event, state)
             await self._commit(work, event, output)
         except RoomNotFoundError:
             log.info("room %s is gone; the answer to ask %s is dropped", row.room_id, row.id)
@@ -91,17 +89,6 @@ class Answer(Handler):
             log.exception("the answer of channel %r failed", row.channel_id, extra={"room_id": row.room_id})
             return _failed("ask.failed", f"{type(error).__name__}: {error}")
         return None
-
-    async def _asked(self, work: Work, event: RoomEvent, state: RoomState) -> ChannelOutput:
-        gate = work.pool.gate
-        try:
-            output = await self._ask(work, event, state)
-        except BaseException:
-            give_back(work)
-            raise
-        if gate is not None:
-            gate.succeeded()
-        return output
 
     async def _state(self, row: WorkRow) -> RoomState | None:
         state = await self._ports.cache.get(row.room_id or "")
@@ -134,12 +121,13 @@ class Answer(Handler):
         token = current.set(node)
         try:
             with anyio.CancelScope(deadline=anyio.current_time() + channel.ask_timeout) as scope:
-                hold.cancel = scope.cancel
+                hold.cancel, hold.has_called = scope.cancel, True
                 output = await channel.on_event(event, binding, state.context())
                 if not isinstance(output, ChannelOutput):
                     raise TypeError(f"on_event returns a ChannelOutput, not {type(output).__name__}")
                 if output.response_stream is not None:
                     output = await _read_stream(output, event, binding)
+                work.permit.succeeded()
                 return output
         finally:
             hold.cancel = None
@@ -162,7 +150,7 @@ class Answer(Handler):
             lost = _lost_reason(unit, row.channel_id) if answers else None
             if lost is not None:
                 unit.refusal = lost  # rests on the state of the room, which the store compares
-                unit.discharges = (Discharge(row.id, row.token, Outcome(WorkState.SUPPRESSED, lost)),)
+                unit.discharges = (Discharge(row.id, work.hold.token, Outcome(WorkState.SUPPRESSED, lost)),)
                 return
             for answer in answers:
                 await write_event(unit, answer, bounds)
@@ -179,7 +167,7 @@ class Answer(Handler):
             bounds,
             aftermath,
             budget=int(row.payload[0]),
-            discharges=(Discharge(row.id, row.token, ANSWERED),),
+            discharges=(Discharge(row.id, work.hold.token, ANSWERED),),
         )
         try:
             await bounds.run(steps)

@@ -18,7 +18,7 @@ from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.settling import settle
 from roomkit_core.engine.flow.work import HANDED_BACK, Handler, Verdict, Work
 from roomkit_core.engine.pure.verdicts import due_in, give_up, part_outcome
-from roomkit_core.engine.state.pools import Gate
+from roomkit_core.engine.state.pools import Permit
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.errors import DeliveryFailedError, StaleLeaseError, StoreError, UnsupportedError
@@ -34,6 +34,9 @@ log = logging.getLogger("roomkit.delivery")
 
 STORE_PAUSE = 1.0
 """Seconds until a row is looked at again about which the store could not be asked."""
+
+PART_PAUSE = 0.05
+"""Seconds until a row whose next part found no place is due again; the gate says when it gets through."""
 
 EVENT_GONE = Outcome(WorkState.SUPPRESSED, "event.gone", "the event was deleted")
 DETACHED = Outcome(WorkState.SUPPRESSED, "channel.detached", "the channel was detached")
@@ -61,19 +64,20 @@ class Deliver(Handler):
 
     async def work(self, work: Work) -> Verdict | None:
         """Bring the parts that are left to the provider."""
+        row = work.row
         try:
             subject = await self._subject(work)
         except StoreError:
-            log.warning("delivery %s waits: the store cannot be read", work.row.id, exc_info=True)
-            give_back(work)
+            log.warning("delivery %s waits: the store cannot be read", row.id, exc_info=True)
             return HANDED_BACK._replace(due_in=STORE_PAUSE)
         if isinstance(subject, Outcome):
-            give_back(work)
             return Verdict(subject)
-        end = give_up(work.row, subject.binding.retry_policy, self._ports.time())
+        end = give_up(row, subject.binding.retry_policy, self._ports.time())
         if end is not None:
-            give_back(work)
             return Verdict(end)
+        wait = work.permit.admit(subject.event.room_id, subject.binding.rate_limit)
+        if wait:
+            return HANDED_BACK._replace(due_in=wait)
         return await self._parts(work, subject)
 
     async def _subject(self, work: Work) -> Subject | Outcome:
@@ -90,19 +94,16 @@ class Deliver(Handler):
 
     async def _parts(self, work: Work, subject: Subject) -> Verdict:
         """One part after the other, each with its own call and its own record."""
-        row, channel, gate = work.row, work.target.channel, work.pool.gate
-        done = row.parts_done
+        row, channel = work.row, work.target.channel
+        done, permit = row.parts_done, work.permit
         asks_first = row.maybe_sent and channel.guarantee == "reconcilable"
-        owed = gate  # the gate has let a call through and waits for how it ends
         try:
             while True:
                 began = self._ports.clock.monotonic()
                 receipt = await self._call(work, subject, done, channel.reconcile) if asks_first else None
                 if receipt is None:
                     receipt = await self._call(work, subject, done, channel.send) or NO_RECEIPT
-                if gate is not None:
-                    _tell(gate, receipt)
-                    owed = None
+                _end(permit, receipt)
                 outcome = part_outcome(receipt, done)
                 if outcome.state is not WorkState.SENT or done + 1 >= len(row.payload):
                     elapsed = self._ports.clock.monotonic() - began
@@ -110,19 +111,17 @@ class Deliver(Handler):
                     return Verdict(outcome, due_in(outcome, row, channel, policy, elapsed, random), done)
                 done += 1
                 asks_first = False
+                following = work.pool.take()  # at once, so that its place is not lost to another row
                 await self._record_part(work, outcome, done)
-                if gate is not None:
-                    if not gate.take():  # waited for without a tenure (PROTOCOL L9)
-                        return Verdict(HANDED_BACK.outcome, _until_open(gate, self._ports.clock.monotonic()), done)
-                    owed = gate
-        except BaseException:
-            if owed is not None:
-                owed.give_back()
-            raise
+                if following is None:  # the rate is waited for without a tenure (PROTOCOL L9)
+                    return Verdict(HANDED_BACK.outcome, PART_PAUSE, done)
+                permit = following
+        finally:
+            permit.abandon()
 
     async def _record_part(self, work: Work, outcome: Outcome, done: int) -> None:
         progress = Outcome(WorkState.IN_FLIGHT, provider_ids=outcome.provider_ids)
-        if not await settle(self._ports, work, Verdict(progress, None, done)):
+        if not await settle(self._ports, work.hold, Verdict(progress, None, done)):
             raise StaleLeaseError("the row was taken over while a part of it was being sent")
 
     async def _call(
@@ -136,6 +135,7 @@ class Deliver(Handler):
         node.depth = subject.event.chain_depth + 1
         node.origin = row.correlation_id
         token = current.set(node)
+        hold.has_called = True
         hold.is_calling = True  # and it stays so if this is cancelled: nobody knows then how the call ended
         try:
             with anyio.CancelScope(deadline=anyio.current_time() + timeout) as scope:
@@ -196,25 +196,14 @@ async def _answer(call: Callable[[Delivery], Awaitable[Receipt | None]], deliver
 NO_RECEIPT = Receipt.unknown("delivery.no_receipt", "send returned None and not a Receipt")
 
 
-def give_back(work: Work) -> None:
-    """No call will be made: what the gate has let through is not used up."""
-    if work.pool.gate is not None:
-        work.pool.gate.give_back()
-
-
-def _until_open(gate: Gate, now: float) -> float:
-    opens_at = gate.opens_at()
-    return 0.0 if opens_at is None else max(0.0, opens_at - now)
-
-
-def _tell(gate: Gate, receipt: Receipt) -> None:
+def _end(permit: Permit, receipt: Receipt) -> None:
     """A refusal of one message says nothing about the provider (T17)."""
-    if receipt.state is DeliveryState.UNKNOWN or (
-        receipt.state is DeliveryState.FAILED and receipt.error is not None and receipt.error.retryable
-    ):
-        gate.failed()
+    if receipt.state is DeliveryState.UNKNOWN:
+        permit.failed(retryable=True)
+    elif receipt.state is DeliveryState.FAILED:
+        permit.failed(retryable=receipt.error is not None and receipt.error.retryable)
     else:
-        gate.succeeded()
+        permit.succeeded()
 
 
 def _delivery(row: WorkRow, subject: Subject, deadline: float, done: int) -> Delivery:

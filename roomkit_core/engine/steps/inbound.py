@@ -7,6 +7,7 @@ nothing after it can.
 
 from __future__ import annotations
 
+from roomkit_core.engine.flow.holdings import Hold
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.pure.keys import message_key
 from roomkit_core.engine.pure.permissions import takes_writes
@@ -54,7 +55,7 @@ class Inbound(Passage[InboundResult]):
         state, context: The room before the lock was taken.
         written: What became of it in the unit.
         known: What was decided about its key before.
-        claim: (id, token) of its row, if it comes from the journal.
+        claim: The tenure of its row, if it comes from the journal.
         is_queued: Whether it was written into the journal, behind others of its conversation.
     """
 
@@ -68,7 +69,7 @@ class Inbound(Passage[InboundResult]):
     known: KeyResult | None = None
     original: RoomEvent | None = None
     suspensions: int
-    claim: tuple[str, int] | None = None
+    claim: Hold | None = None
     is_queued = False
 
     def __init__(
@@ -79,7 +80,7 @@ class Inbound(Passage[InboundResult]):
         room_id: str | None,
         wait: Wait,
         *,
-        claim: tuple[str, int] | None = None,
+        claim: Hold | None = None,
     ) -> None:
         super().__init__(ports, runners, wait)
         self.message = message
@@ -257,7 +258,7 @@ class Inbound(Passage[InboundResult]):
         if reason is not None and reason.startswith(HOOK_ERROR):
             raise HookError(f"a guard failed: {reason}", code="hook.guard_failed", retryable=True)
         outcome = Outcome(WorkState.DONE) if reason is None else Outcome(WorkState.REFUSED, "message.refused", reason)
-        unit.discharges = (Discharge(*self.claim, outcome),)
+        unit.discharges = (Discharge(self.claim.row_id, self.claim.token, outcome),)
 
     async def decide(self, unit: Unit) -> None:
         """Attach the channel where the message names the room, learn where its sender is, take steps 7 to 11."""

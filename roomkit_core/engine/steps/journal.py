@@ -53,7 +53,7 @@ class Journal(Handler):
         row = work.row
         message = InboundMessage.model_validate_json(row.payload[0])
         room_id = row.payload[1] if len(row.payload) > 1 else None
-        passage = Inbound(self._ports, self._runners, message, room_id, "committed", claim=(row.id, row.token))
+        passage = Inbound(self._ports, self._runners, message, room_id, "committed", claim=work.hold)
         try:
             result = await passage.go()
         except StaleLeaseError:
@@ -87,4 +87,4 @@ def _again(row: WorkRow, code: str, reason: str) -> Verdict:
     if row.attempts >= MAX_ATTEMPTS or row.takeovers >= MAX_TAKEOVERS:
         what = f"{row.attempts} attempts and {row.takeovers} lost holders; last: {reason}"
         return Verdict(Outcome(WorkState.QUARANTINED, code, what))
-    return Verdict(Outcome(WorkState.PENDING, code, reason), retry_delay(row.attempts, random=random))
+    return Verdict(Outcome(WorkState.PENDING, code, reason), retry_delay(max(1, row.attempts), random=random))

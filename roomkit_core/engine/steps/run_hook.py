@@ -114,4 +114,4 @@ def _failed(row: WorkRow, failure: tuple[str, str]) -> Verdict:
     code, reason = failure
     if row.attempts >= MAX_ATTEMPTS or row.takeovers >= MAX_TAKEOVERS:
         return Verdict(Outcome(WorkState.DEAD, code, f"{row.attempts + row.takeovers} attempts; last: {reason}"))
-    return Verdict(Outcome(WorkState.PENDING, code, reason), retry_delay(row.attempts, random=random))
+    return Verdict(Outcome(WorkState.PENDING, code, reason), retry_delay(max(1, row.attempts), random=random))

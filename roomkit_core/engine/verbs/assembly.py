@@ -9,9 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roomkit_core.background import Background
+from roomkit_core.builtin.breaker import CircuitBreaker
 from roomkit_core.builtin.clock import SystemClock
+from roomkit_core.builtin.limiter import TokenBucketRateLimiter
 from roomkit_core.builtin.router import DefaultInboundRoomRouter
 from roomkit_core.engine.flow.chores import chores
+from roomkit_core.engine.flow.gates import Gate, Gates
 from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.pump import Pump
 from roomkit_core.engine.flow.runners import Runners
@@ -127,10 +130,22 @@ def assemble(
         WorkKind.HOOK: RunHook(ports),
     }
     pump.pools = lambda: (*ports.channels.values(), ports.house, ports.journal)
-    pump.chores = chores(ports, holdings)
-    channels = Channels(ports, runners, kit)
+    gates = _gates(ports, pump)
+    pump.chores = chores(ports, holdings, gates)
+    channels = Channels(ports, gates, runners, kit)
     life = Life(ports, pump, runners, channels, partial(plugins.startup, kit), partial(plugins.shutdown, kit))
     return Engine(ports, runners, journal, Rooms(ports, runners), Bindings(ports, runners), channels, life)
+
+
+def _gates(ports: Ports, pump: Pump) -> Gates:
+    def wake(gate: Gate) -> None:
+        opens_at = gate.opens_at()
+        if opens_at is not None:
+            pump.wake_at(opens_at)
+
+    limiter = TokenBucketRateLimiter(clock=ports.clock)
+    new_breaker = partial(CircuitBreaker, clock=ports.clock)
+    return Gates(limiter, new_breaker, ports.clock, emit=ports.handlers.emit, wake=wake)
 
 
 def _ports(

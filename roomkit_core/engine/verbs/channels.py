@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 
+from roomkit_core.engine.flow.gates import Gates
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
@@ -23,12 +24,14 @@ class Channels:
 
     Args:
         ports: The surroundings.
+        gates: Stand in front of the channels.
         runners: Take what is owed to a channel that has started.
         kit: What :meth:`Channel.start` gets.
     """
 
-    def __init__(self, ports: Ports, runners: Runners, kit: KitProtocol) -> None:
+    def __init__(self, ports: Ports, gates: Gates, runners: Runners, kit: KitProtocol) -> None:
         self._ports = ports
+        self._gates = gates
         self._runners = runners
         self._kit = kit
         self.by_id: dict[str, Channel] = {}
@@ -37,7 +40,7 @@ class Channels:
         """Add a channel; on a running kit it is started in the background."""
         if channel.channel_id in self.by_id:
             raise ChannelAlreadyRegisteredError(f"a channel {channel.channel_id!r} is registered already")
-        target = Target(channel, self._ports.lease)
+        target = Target(channel, self._ports.lease, self._gates.register(channel))
         self.by_id[channel.channel_id] = channel
         self._ports.channels[channel.channel_id] = target
         self._ports.cache.widen(channel.recent_events_window)
@@ -51,6 +54,7 @@ class Channels:
         channel = self.by_id.pop(channel_id, None)
         if channel is not None:
             del self._ports.channels[channel_id]
+            self._gates.unregister(channel_id)
             self._ports.handlers.emit("channel_unregistered", channel_id=channel_id)
         return channel
 

@@ -1,0 +1,303 @@
+"""The gate in front of one channel: whether one more of its rows may be claimed now, or when.
+
+Whatever keeps a channel from working is waited for here, *before* the claim, where it holds no lease and spends no
+attempt (PROTOCOL L9): a pause by the operator, a channel that is not ready, an open breaker, the provider's rate, and
+runners that are all busy. Who gets through has a permit, and every permit is ended once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from roomkit_core.interfaces.channel import Channel
+from roomkit_core.interfaces.resilience import Breaker
+from roomkit_core.models.channel import RateLimit
+from roomkit_core.models.enums import BreakerState
+
+if TYPE_CHECKING:
+    from roomkit_core.engine.flow.gates import Gates
+
+log = logging.getLogger("roomkit.flow")
+
+
+class Permit:
+    """One row of the channel may be claimed and worked on.
+
+    Its end says what became of that: :meth:`give_back`, :meth:`succeeded`, :meth:`failed` or :meth:`abandon`. The first
+    end counts and later ones do nothing, so that a ``finally`` can abandon what nothing else has ended.
+    """
+
+    __slots__ = ("_gate", "_ticket", "_tokens")
+
+    def __init__(self, gate: Gate, ticket: int, tokens: tuple[tuple[Hashable, float], ...] = ()) -> None:
+        self._gate = gate
+        self._ticket = ticket
+        self._tokens = tokens
+
+    def admit(self, room_id: str, limit: RateLimit | None) -> float:
+        """Count the row for the limit of its binding, which nobody knows before the claim.
+
+        Args:
+            room_id: The room of the binding.
+            limit: Its own limit, counted for this channel in this room.
+
+        Returns:
+            0.0 if it may go on; else the seconds for which to hand the row back, untouched.
+        """
+        if limit is None:
+            return 0.0
+        delay, token = self._gate.take_of_binding(room_id, limit)
+        self._tokens += token
+        return delay
+
+    def give_back(self) -> None:
+        """No call was made: the claim did not happen, or the row was handed back untouched."""
+        if ticket := self._end():
+            self._gate.give_back(self._tokens)
+            self._gate.release(ticket)
+
+    def succeeded(self) -> None:
+        """The provider took it."""
+        if ticket := self._end():
+            self._gate.breaker.record_success(ticket)
+            self._gate.forget_if_gone()
+
+    def failed(self, *, retryable: bool) -> None:
+        """The provider did not take it, or nobody knows.
+
+        Args:
+            retryable: The fault is the provider's or the connection's: it does not answer, is overloaded, or its answer
+                was lost. False for a no to this one message or recipient, which says nothing about others (T17).
+        """
+        if ticket := self._end():
+            if retryable:
+                self._gate.breaker.record_failure(ticket)
+                self._gate.forget_if_gone()
+            else:
+                self._gate.release(ticket)
+
+    def abandon(self) -> None:
+        """The call was cut off on our side: its token is spent, and it says nothing about the provider."""
+        if ticket := self._end():
+            self._gate.release(ticket)
+
+    def _end(self) -> int:
+        ticket, self._ticket = self._ticket, 0
+        if ticket:
+            self._gate.running -= 1
+        return ticket
+
+
+class Gate:
+    """What stands between the rows of one channel and their claims. Synchronous; made and kept by :class:`Gates`.
+
+    Attributes:
+        channel: The registered channel, or the last one that was.
+        is_registered: Whether there is one.
+        running: How many permits are out.
+        behind: Somebody was refused since a row was last let through, so rows may be waiting: what is born now has its
+            place behind them. After a claim that found nothing, look again if this is True.
+    """
+
+    __slots__ = (
+        "_asks_ready",
+        "_clear",
+        "_gates",
+        "_is_paused",
+        "_is_ready",
+        "_is_tripped",
+        "_limit",
+        "_woke",
+        "behind",
+        "breaker",
+        "channel",
+        "is_registered",
+        "running",
+    )
+
+    def __init__(self, gates: Gates, channel: Channel) -> None:
+        self._gates = gates
+        self._is_paused = False
+        self._is_tripped = False
+        self._woke = False
+        self.running = 0
+        self.behind = False
+        self.breaker: Breaker = gates.new_breaker(
+            channel.failure_threshold, channel.recovery_timeout, on_state_change=self._breaker_changed
+        )
+        self.register(channel)
+
+    # ------------------------------------------------------------------------------------------------ going through
+
+    def take(self) -> Permit | None:
+        """A permit for the next row of the channel, whichever that is; for the pump and the runners."""
+        if self.running < self.channel.max_in_flight:
+            ticket = self._clear
+            permit = Permit(self, ticket) if ticket else self._take_slowly()
+            if permit is not None:
+                self.running += 1
+                self.behind = self._woke = False
+                return permit
+            self.behind = True
+            if not self._woke:
+                self._woke = True
+                self._gates.wake(self)
+        self.behind = True
+        return None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a row that is just being committed would get through; it does not overtake those that wait here."""
+        if self.behind or self.running >= self.channel.max_in_flight:
+            return False
+        if self._clear:
+            return True
+        opens_at = self.opens_at()
+        return opens_at is not None and opens_at <= self._gates.clock.monotonic()
+
+    def opens_at(self) -> float | None:
+        """The moment of ``monotonic()`` from which :meth:`take` can succeed, past or present if that is now.
+
+        None if no moment but an event opens it: a resume, a channel that gets ready, a permit that ends. Nothing is
+        promised: somebody else may be faster.
+        """
+        if self._is_paused or not self._is_ready or self.running >= self.channel.max_in_flight:
+            return None
+        opens_at = self.breaker.opens_at
+        if self._limit is None or opens_at is None:
+            return opens_at
+        gates = self._gates
+        return max(opens_at, gates.clock.monotonic() + gates.limiter.delay(self.channel.channel_id, self._limit))
+
+    def _take_slowly(self) -> Permit | None:
+        if self._is_paused or not self._is_ready:
+            return None
+        tokens: tuple[tuple[Hashable, float], ...] = ()
+        if self._limit is not None:
+            key = self.channel.channel_id
+            tokens = ((key, self._gates.clock.monotonic()),)
+            if not self._gates.limiter.acquire(key, self._limit):
+                return None
+        ticket = self.breaker.allow_request()
+        if ticket:
+            return Permit(self, ticket, tokens)
+        self.give_back(tokens)
+        return None
+
+    # ------------------------------------------------------------------------------------------------ what permits use
+
+    def take_of_binding(self, room_id: str, limit: RateLimit) -> tuple[float, tuple[tuple[Hashable, float], ...]]:
+        """The delay of a binding's own limit, and the token if there is none."""
+        key = (self.channel.channel_id, room_id)
+        taken_at = self._gates.clock.monotonic()
+        if self._gates.limiter.acquire(key, limit):
+            return 0.0, ((key, taken_at),)
+        return self._gates.limiter.delay(key, limit), ()
+
+    def give_back(self, tokens: tuple[tuple[Hashable, float], ...]) -> None:
+        """Return tokens that were taken and not used."""
+        for key, taken_at in tokens:
+            self._gates.limiter.give_back(key, taken_at)
+
+    def release(self, ticket: int) -> None:
+        """A call ended without a word about the provider; if it was the probe, the next one may be."""
+        if not self._clear:
+            self.breaker.release(ticket)
+            self._wake_if_behind()
+            self.forget_if_gone()
+
+    def forget_if_gone(self) -> None:
+        """After the end of a permit: the channel may have been unregistered meanwhile."""
+        if not self.is_registered:
+            self._gates.forget(self)
+
+    # ------------------------------------------------------------------------------------------------ opening, closing
+
+    def register(self, channel: Channel) -> None:
+        """This is the channel now. Pause and breaker stay as they are (T17)."""
+        self.channel = channel
+        self.is_registered = True
+        self._limit = channel.rate_limit
+        self._asks_ready = type(channel).ready is not Channel.ready
+        self._is_ready = not self._asks_ready
+        self._refresh()
+
+    def unregister(self) -> None:
+        """There is no channel any more; nothing gets through."""
+        self.is_registered = False
+        self._is_ready = False
+        self._refresh()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing would be lost if this gate were made anew."""
+        return not (self.running or self._is_paused or self.breaker.failures) and self.breaker.is_closed
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether an operator paused the channel."""
+        return self._is_paused
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the channel was ready when it was last asked."""
+        return self._is_ready
+
+    def pause(self) -> None:
+        """Let nothing through until :meth:`resume`; what is under way goes on."""
+        self._is_paused = True
+        self._refresh()
+
+    def resume(self) -> None:
+        """Take a pause back."""
+        self._is_paused = False
+        self._refresh()
+        self._wake_if_behind()
+
+    def set_ready(self, is_ready: bool) -> None:
+        """The channel is, or is not, able to work."""
+        self._is_ready = is_ready
+        self._refresh()
+        if is_ready:
+            self._wake_if_behind()
+
+    async def ask_ready(self, patience: float) -> None:
+        """Ask the channel whether it is ready, for at most ``patience`` seconds; a raise and a silence are a no."""
+        channel = self.channel
+        is_ready = False
+        try:
+            with anyio.move_on_after(patience):
+                is_ready = bool(await channel.ready())
+        except Exception as error:
+            if self._is_ready:  # once, not at every poll
+                log.warning("channel %r is not ready: %r", channel.channel_id, error)
+        if self.is_registered and self.channel is channel and is_ready is not self._is_ready:
+            self.set_ready(is_ready)
+
+    @property
+    def asks_ready(self) -> bool:
+        """Whether it makes sense to ask the channel."""
+        return self.is_registered and self._asks_ready
+
+    def _refresh(self) -> None:
+        """Work out whether anything can stand in the way: the ticket of the undisturbed channel, or 0."""
+        is_clear = self._is_ready and not self._is_paused and self._limit is None and self.breaker.is_closed
+        self._clear = self.breaker.allow_request() if is_clear else 0
+
+    def _breaker_changed(self, state: BreakerState) -> None:
+        self._refresh()
+        if state is BreakerState.OPEN and not self._is_tripped:
+            self._is_tripped = True
+            self._gates.tell("circuit_breaker_opened", self)
+        elif state is BreakerState.CLOSED:
+            self._is_tripped = False
+            self._gates.tell("circuit_breaker_closed", self)
+        self._wake_if_behind()
+
+    def _wake_if_behind(self) -> None:
+        if self.behind:
+            self._gates.wake(self)
