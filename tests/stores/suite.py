@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tests.stores.births import BirthSuite
 from tests.stores.commits import CommitSuite
+from tests.stores.finding import FindingSuite
+from tests.stores.forgetting import ForgettingSuite
+from tests.stores.history import HistorySuite
+from tests.stores.journal import JournalSuite
 from tests.stores.keys import KeySuite
 from tests.stores.lanes import LaneSuite
 from tests.stores.models import ModelSuite
@@ -12,8 +16,11 @@ from tests.stores.outcomes import OutcomeSuite
 from tests.stores.reading import ReadSuite
 from tests.stores.records import RecordSuite
 from tests.stores.repeats import RepeatSuite
+from tests.stores.retries import RetrySuite
 from tests.stores.rooms import RoomSuite
+from tests.stores.takeovers import TakeoverSuite
 from tests.stores.verbs import VerbSuite
+from tests.stores.withdrawals import WithdrawalSuite
 
 
 class StoreSuite(
@@ -23,8 +30,15 @@ class StoreSuite(
     RoomSuite,
     BirthSuite,
     LaneSuite,
+    TakeoverSuite,
     OutcomeSuite,
+    WithdrawalSuite,
+    HistorySuite,
+    JournalSuite,
     RecordSuite,
+    RetrySuite,
+    FindingSuite,
+    ForgettingSuite,
     OracleSuite,
     ModelSuite,
     ReadSuite,
