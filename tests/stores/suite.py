@@ -1,4 +1,7 @@
-"""All that a store has to do, in one class: subclass it and override the fixture ``store``."""
+"""All that a store has to do, in one class: subclass it, override the fixture ``store`` and bring ``fresh_store``.
+
+A store that outlives its process overrides ``reopen`` too (see :class:`~tests.stores.machine.MachineSuite`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from tests.stores.history import HistorySuite
 from tests.stores.journal import JournalSuite
 from tests.stores.keys import KeySuite
 from tests.stores.lanes import LaneSuite
+from tests.stores.machine import MachineSuite
 from tests.stores.models import ModelSuite
 from tests.stores.oracle import OracleSuite
 from tests.stores.outcomes import OutcomeSuite
@@ -40,6 +44,7 @@ class StoreSuite(
     FindingSuite,
     ForgettingSuite,
     OracleSuite,
+    MachineSuite,
     ModelSuite,
     ReadSuite,
     VerbSuite,

@@ -35,6 +35,9 @@ class TestInMemoryStore(StoreSuite):
     def store(self, clock: ManualClock) -> ConversationStore:
         return InMemoryStore(clock=clock)
 
+    async def fresh_store(self, clock: ManualClock) -> ConversationStore:
+        return InMemoryStore(clock=clock)
+
 
 async def test_what_does_not_outlive_the_process_is_neither_durable_nor_backed_up() -> None:
     store = InMemoryStore()
