@@ -22,7 +22,8 @@ _EXPORTS = {
     ),
     "roomkit_core.models.enums": (
         "Access BreakerState ChannelCategory ChannelDirection DeleteType DeliveryMode DeliveryState EventStatus "
-        "HookAction HookExecution IdentificationStatus ParticipantRole ParticipantStatus ReceiptRank RoomStatus TaskStatus"
+        "HookAction HookExecution IdentificationStatus ParticipantRole ParticipantStatus ReceiptRank RoomStatus "
+        "TaskStatus"
     ),
     "roomkit_core.models.kinds": "ChannelMediaType ChannelType EventType HookTrigger",
     "roomkit_core.models.content": (
