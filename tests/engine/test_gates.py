@@ -22,6 +22,9 @@ THRESHOLD, RECOVERY = 3, 60.0
 class Sms(Channel):
     """A channel like any other; what it takes is set by the test."""
 
+    failure_threshold = THRESHOLD
+    recovery_timeout = RECOVERY
+
     def __init__(self, channel_id: str = "sms", *, limit: RateLimit | None = None, runners: int = 32) -> None:
         super().__init__(channel_id)
         self.rate_limit = limit
@@ -47,7 +50,7 @@ class Kit:
         self.limiter = TokenBucketRateLimiter(clock=self.clock)
         self.gates = Gates(
             self.limiter,
-            partial(CircuitBreaker, THRESHOLD, RECOVERY, clock=self.clock),
+            partial(CircuitBreaker, clock=self.clock),
             self.clock,
             emit=self.emit,
             wake=lambda gate: self.woken.append(gate.channel.channel_id),
@@ -71,6 +74,18 @@ def taken(gate: Gate) -> Permit:
     return permit
 
 
+def at_birth(gate: Gate, room_id: str = "", limit: RateLimit | None = None) -> Permit | None:
+    """What the engine does for a row that is just being committed: it asks first, and takes when the row is claimed."""
+    if not gate.is_open:
+        gate.stand_behind()
+        return None
+    permit = gate.take()
+    if permit is not None and permit.admit(room_id, limit):
+        permit.give_back()
+        return None
+    return permit
+
+
 def trip(gate: Gate) -> None:
     """Open its breaker."""
     for _ in range(THRESHOLD):
@@ -85,7 +100,7 @@ def test_an_undisturbed_channel_reads_no_clock_and_asks_neither_limiter_nor_brea
     kit.gates.limiter = kit.gates.clock = None  # type: ignore[assignment]
     gate.breaker.allow_request = None  # type: ignore[assignment, method-assign]
     taken(gate).succeeded()
-    permit = gate.take_at_birth("room")
+    permit = at_birth(gate, "room")
     assert permit is not None
     permit.give_back()
 
@@ -339,9 +354,9 @@ def test_what_runs_for_a_former_channel_counts_for_its_successor(kit: Kit) -> No
 
 def test_t18_the_channels_rate_is_counted_over_all_rooms(kit: Kit) -> None:
     gate = kit.gate(limit=RateLimit(max_per_second=2))
-    assert gate.take_at_birth("room a") is not None
-    assert gate.take_at_birth("room b") is not None
-    assert gate.take_at_birth("room c") is None
+    assert at_birth(gate, "room a") is not None
+    assert at_birth(gate, "room b") is not None
+    assert at_birth(gate, "room c") is None
     opens_at = gate.opens_at()
     assert opens_at == pytest.approx(kit.clock.monotonic() + 0.5)
     kit.clock.jump(0.5)
@@ -369,12 +384,12 @@ def test_l9_an_open_breaker_costs_no_token(kit: Kit) -> None:
 def test_a_binding_has_a_limit_of_its_own_beside_the_channels(kit: Kit) -> None:
     gate = kit.gate(limit=RateLimit(max_per_second=100))
     own = RateLimit(max_per_minute=6)
-    first = gate.take_at_birth("busy", own)
+    first = at_birth(gate, "busy", own)
     assert first is not None
-    assert gate.take_at_birth("busy", own) is None
+    assert at_birth(gate, "busy", own) is None
     assert not gate.behind, "the other rooms go on"
-    assert gate.take_at_birth("calm", own) is not None
-    assert gate.take_at_birth("calm") is not None
+    assert at_birth(gate, "calm", own) is not None
+    assert at_birth(gate, "calm") is not None
 
     permit = taken(gate)
     assert permit.admit("busy", own) == pytest.approx(10)
@@ -387,13 +402,13 @@ def test_a_binding_has_a_limit_of_its_own_beside_the_channels(kit: Kit) -> None:
 
 def test_t18_what_is_born_does_not_overtake_what_waits_at_the_gate(kit: Kit) -> None:
     gate = kit.gate(limit=RateLimit(max_per_second=1))
-    assert gate.take_at_birth("a") is not None
-    assert gate.take_at_birth("b") is None
+    assert at_birth(gate, "a") is not None
+    assert at_birth(gate, "b") is None
     kit.clock.jump(1)
-    assert gate.take_at_birth("c") is None, "b has been waiting"
+    assert at_birth(gate, "c") is None, "b has been waiting"
     assert gate.take() is not None
     kit.clock.jump(1)
-    assert gate.take_at_birth("d") is not None
+    assert at_birth(gate, "d") is not None
 
 
 def test_t18_a_thousand_rooms_share_ten_messages_a_second_and_none_starves(kit: Kit) -> None:
@@ -409,7 +424,7 @@ def test_t18_a_thousand_rooms_share_ten_messages_a_second_and_none_starves(kit: 
 
     while "room 999" in due:
         for _ in range(3):
-            permit = gate.take_at_birth("chatterbox")
+            permit = at_birth(gate, "chatterbox")
             if permit is None:
                 due.append("chatter")
             else:
@@ -459,7 +474,7 @@ def test_the_pump_is_told_once_that_something_waits_and_not_at_each_refusal(kit:
 def test_busy_runners_find_what_waits_themselves_until_something_else_stops_them(kit: Kit) -> None:
     gate = kit.gate(runners=1, limit=RateLimit(max_per_second=1))
     permit = taken(gate)
-    assert gate.take_at_birth("room") is None
+    assert at_birth(gate, "room") is None
     assert gate.behind, "the runner looks again"
     assert kit.woken == []
     permit.succeeded()
@@ -491,13 +506,13 @@ class Storm(RuleBasedStateMachine):
         self.comes_back = self.gate.opens_at()
         self.kit.woken.clear()
 
-    @rule(at_birth=st.booleans())
-    def somebody_wants_through(self, at_birth: bool) -> None:
+    @rule(is_born=st.booleans())
+    def somebody_wants_through(self, is_born: bool) -> None:
         opens_at = self.gate.opens_at()
         is_open = opens_at is not None and opens_at <= self.kit.clock.monotonic() + 1e-6
         is_behind = self.gate.behind
-        permit = self.gate.take_at_birth() if at_birth else self.gate.take()
-        assert (permit is not None) == (is_open and not (at_birth and is_behind))
+        permit = at_birth(self.gate) if is_born else self.gate.take()
+        assert (permit is not None) == (is_open and not (is_born and is_behind))
         if permit is not None:
             self.out.append(permit)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("roomkit.flow")
 
+ROUNDING = 1e-6  # seconds: sums of floats are not exact
+
 
 class Permit:
     """One row of the channel may be claimed and worked on.
@@ -142,12 +144,15 @@ class Gate:
                 self.running += 1
                 self.behind = self._woke = False
                 return permit
-            self.behind = True
-            if not self._woke:
-                self._woke = True
-                self._gates.wake(self)
-        self.behind = True
+        self.stand_behind()
         return None
+
+    def stand_behind(self) -> None:
+        """A row waits here; what is born from now on has its place behind it."""
+        self.behind = True
+        if not self._woke and self.running < self.channel.max_in_flight:
+            self._woke = True
+            self._gates.wake(self)
 
     @property
     def is_open(self) -> bool:
@@ -157,7 +162,7 @@ class Gate:
         if self._clear:
             return True
         opens_at = self.opens_at()
-        return opens_at is not None and opens_at <= self._gates.clock.monotonic()
+        return opens_at is not None and opens_at <= self._gates.clock.monotonic() + ROUNDING
 
     def opens_at(self) -> float | None:
         """The moment of ``monotonic()`` from which :meth:`take` can succeed, past or present if that is now.

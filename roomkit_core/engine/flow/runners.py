@@ -114,6 +114,7 @@ class Runners:
         """
         if row.due is None:
             if row.lane not in self._live:
+                pool.stand_behind()
                 self.look(pool)
         else:
             ports = self._ports

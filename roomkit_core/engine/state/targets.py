@@ -34,6 +34,10 @@ class Gate(Protocol):
         """A permit for the next row, whichever that is."""
         ...
 
+    def stand_behind(self) -> None:
+        """A row waits here."""
+        ...
+
 
 class Target(Pool):
     """One channel of the kit, and the pool of its deliveries and asks.
@@ -93,6 +97,10 @@ class Target(Pool):
     def births(self) -> int:
         """How many rows that are born now may be claimed at their birth: none before those that wait at the gate."""
         return self.free if self.gate.is_open else 0
+
+    def stand_behind(self) -> None:
+        """As in the base class."""
+        self.gate.stand_behind()
 
     def take(self) -> Permit | None:
         """A permit of the gate for one row."""
