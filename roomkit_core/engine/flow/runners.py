@@ -114,7 +114,8 @@ class Runners:
         """
         if row.due is None:
             if row.lane not in self._live:
-                pool.stand_behind()
+                if row.state is WorkState.PENDING:  # it did not ask to be claimed; who did waits in its lane
+                    pool.stand_behind()
                 self.look(pool)
         else:
             ports = self._ports
