@@ -29,6 +29,9 @@ FIRED = frozenset(
         HookTrigger.ON_CHANNEL_UNMUTED,
         HookTrigger.ON_ROOM_CREATED,
         HookTrigger.ON_ROOM_CLOSED,
+        HookTrigger.ON_ROOM_PAUSED,
+        HookTrigger.ON_EVENT_DELETED,
+        HookTrigger.ON_DELIVERY_STATUS,
         HookTrigger.ON_ERROR,
     }
 )

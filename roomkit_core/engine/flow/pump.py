@@ -44,8 +44,8 @@ class Pump:
         ports: The surroundings.
 
     Attributes:
-        last_look: Monotonic time of the last complete look; None before the first. A pump that lives looks every
-            second.
+        last_look: Monotonic time of the last complete look, or of the start; None before it. A pump that lives looks
+            every second.
     """
 
     def __init__(self, ports: Ports) -> None:
@@ -58,6 +58,10 @@ class Pump:
         self.pools: Callable[[], Iterable[Pool]] = tuple
         self.runners: Runners | None = None
 
+    def silence(self) -> float:
+        """Seconds since the last complete look, or since the start; 0.0 before it."""
+        return 0.0 if self.last_look is None else self._ports.clock.monotonic() - self.last_look
+
     def wake_at(self, moment: float) -> None:
         """Look at this monotonic time at the latest; never waits."""
         if moment < self._next:
@@ -68,6 +72,7 @@ class Pump:
     async def run(self) -> None:
         """Look again and again until the kit is closed."""
         clock = self._ports.clock
+        self.last_look = clock.monotonic()
         while not self._ports.background.closed:
             self._next = clock.monotonic() + POLL
             await self.look()

@@ -368,6 +368,16 @@ def own_unit(ports: Ports, room_id: str) -> tuple[Node, Unit] | None:
     return None
 
 
+def nearest_unit(ports: Ports) -> Unit | None:
+    """The unit of whatever room that the running code may join, as its hook sees it."""
+    for node in ancestry(ports.kit):
+        if not node.alive:
+            return None
+        if node.unit is not None:
+            return Joined(node.unit, node)
+    return None
+
+
 def held_units(ports: Ports) -> list[Unit]:
     """The units whose hooks the running code is in, innermost first, each once."""
     units: list[Unit] = []

@@ -36,6 +36,7 @@ from roomkit_core.models.work import Outcome, WorkState
 
 TIMEOUT = "process_timeout"
 QUEUED = "queued"
+RATE_LIMITED = "rate_limited"
 MAX_ROUTES = 5
 JOURNAL_POLL = 0.05
 """Seconds between two looks at whether the conversation's journaled messages are through."""
@@ -56,7 +57,7 @@ class Inbound(Passage[InboundResult]):
         written: What became of it in the unit.
         known: What was decided about its key before.
         claim: The tenure of its row, if it comes from the journal.
-        is_queued: Whether it was written into the journal, behind others of its conversation.
+        refusal: Why it does not go on here and now: too many came in, or it waits in the journal behind others.
     """
 
     target: Target
@@ -70,7 +71,7 @@ class Inbound(Passage[InboundResult]):
     original: RoomEvent | None = None
     suspensions: int
     claim: Hold | None = None
-    is_queued = False
+    refusal: str | None = None
 
     def __init__(
         self,
@@ -92,6 +93,9 @@ class Inbound(Passage[InboundResult]):
         """The way until the commit. What needs no waiting is a plain call: each coroutine costs as much as a step."""
         self.look_up_channel()  # 1
         if self.key is not None and await self.is_known():
+            return
+        if self.ports.intake is not None and self.claim is None and self.ports.intake.admit(self.message):
+            self.refusal = RATE_LIMITED
             return
         if not self.ports.store.journal_is_empty and self.claim is None and await self.stands_behind():
             return
@@ -164,7 +168,7 @@ class Inbound(Passage[InboundResult]):
         while await store.has_open(lane):
             if is_inside or clock.monotonic() >= deadline:
                 await accept(self.ports, self.aftermath.runners, self.message, self.named_room)
-                self.is_queued = True
+                self.refusal = QUEUED
                 return True
             await clock.sleep_until(clock.monotonic() + JOURNAL_POLL)
         return False
@@ -297,8 +301,8 @@ class Inbound(Passage[InboundResult]):
         return result(None, blocked=True, reason=TIMEOUT)
 
     def result(self) -> InboundResult:
-        if self.is_queued:
-            return result(None, blocked=False, reason=QUEUED)
+        if self.refusal is not None:
+            return result(None, blocked=self.refusal is not QUEUED, reason=self.refusal)
         if self.known is not None:
             return result(self.original, blocked=self.known.blocked, reason=self.known.reason)
         event, reason = self.written

@@ -244,7 +244,7 @@ class _Tries:
                 if answer is None:
                     answer = await self._durable(unit, batch, ticket, hand_over)
                 if type(answer) is Committed:
-                    ports.cache.put(self.room_id, next_state(unit, batch, answer))
+                    remember(unit, batch, answer)
                     self.batch, self.answer = batch, answer
                     return
                 bounds.is_committing = False
@@ -339,6 +339,14 @@ async def release(lock: AbstractAsyncContextManager[None]) -> None:
         await lock.__aexit__(None, None, None)
 
 
+def remember(unit: Unit, batch: Batch, answer: Committed) -> None:
+    """Let the cache know what was committed; events that were changed where they stand are read anew."""
+    if batch.changes.patches:
+        unit.ports.cache.drop((unit.room_id,))
+    else:
+        unit.ports.cache.put(unit.room_id, next_state(unit, batch, answer))
+
+
 async def _was_stale(unit: Unit) -> bool:
     state = await unit.ports.cache.load(unit.room_id)
     return state is None or state.version != unit.state.version
@@ -365,7 +373,7 @@ async def _finish(
     try:
         answer = await _answer(ports, batch, ticket)
         if isinstance(answer, Committed):
-            ports.cache.put(unit.room_id, next_state(unit, batch, answer))
+            remember(unit, batch, answer)
     finally:
         try:
             await release(lock)
