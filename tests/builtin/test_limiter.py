@@ -397,6 +397,7 @@ async def test_a_thousand_rooms_share_ten_messages_a_second_in_turn_and_none_sta
         for _ in range(200):
             await clock.advance(0.5)
             greedy += limiter.acquire("sms", limit)
+        group.cancel_scope.cancel()
     # On trio tasks start in no fixed order; whoever began to wait first is served first.
     assert sorted(number for number, _ in served) == list(range(1000))
     for place, (_, moment) in enumerate(served):
@@ -422,6 +423,7 @@ async def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> No
             await settle()
             assert limiter.delay("sms", limit) == pytest.approx(2 + number)
         await clock.advance(20)
+        group.cancel_scope.cancel()
     assert served == list(range(20))
 
 
@@ -446,6 +448,7 @@ async def test_whoever_is_cancelled_while_waiting_takes_nothing_and_holds_up_nob
         scopes["a"].cancel()  # the one who is next
         scopes["c"].cancel()  # one in the middle
         await clock.advance(5)
+        group.cancel_scope.cancel()
     assert [name for name, _ in served] == ["b", "d"]
     assert [moment for _, moment in served] == pytest.approx([1, 2])
     await clock.advance(5)
