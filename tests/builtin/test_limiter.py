@@ -304,6 +304,20 @@ def test_t18_full_buckets_are_evicted_and_a_burst_of_senders_is_forgotten() -> N
     assert limiter.size < 300
 
 
+def test_t18_a_bucket_that_is_used_again_and_again_is_not_evicted() -> None:
+    clock = VirtualClock()
+    limiter = TokenBucketRateLimiter(clock=clock)
+    limit = RateLimit(max_per_second=2)
+    for stranger in range(100):
+        assert limiter.acquire("busy", limit)
+        assert limiter.acquire(stranger, limit)  # which makes room, if there is any to make
+        clock.jump(0.5)
+    assert grants(limiter, "busy", limit, 10) == 2
+    clock.jump(0.5)
+    assert limiter.acquire("stranger", limit)
+    assert grants(limiter, "busy", limit, 10) == 1
+
+
 def test_t18_a_full_table_refuses_new_keys_until_a_bucket_is_full() -> None:
     clock = VirtualClock()
     limiter = TokenBucketRateLimiter(clock=clock, max_buckets=3)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from roomkit_core import Channel, CircuitBreaker, RateLimit, TokenBucketRateLimiter
-from roomkit_core.engine.flow.gates import Gate, Gates, Permit
+from roomkit_core.engine.flow.gate import Gate
+from roomkit_core.engine.flow.gates import Gates
+from roomkit_core.engine.flow.permit import Permit
 from tests.support.clock import VirtualClock, settle
 
 THRESHOLD, RECOVERY = 3, 60.0
@@ -162,6 +164,12 @@ async def test_t13_a_channel_that_has_to_be_asked_is_not_ready_before_it_said_so
     await kit.gates.ask_ready()
     assert gate.take() is None
     permit.succeeded()
+    channel.is_up = True
+    await kit.gates.ask_ready()
+    gate.set_ready(False)  # whoever knows better, until the next answer
+    assert gate.take() is None
+    await kit.gates.ask_ready()
+    assert gate.take() is not None
 
 
 @pytest.mark.anyio
@@ -181,12 +189,14 @@ async def test_a_raise_and_a_silence_are_a_no_and_hold_up_no_other_channel(
     dialling = Dialling("dialling")
     dialling.is_up = True
     up = kit.gates.register(dialling)
-    for gate in (broken, silent):
-        gate.set_ready(True)
-    await kit.gates.ask_ready(patience=0.05)
-    await kit.gates.ask_ready(patience=0.05)
+    for _ in range(3):
+        await kit.gates.ask_ready(patience=0.05)
     assert (broken.is_ready, silent.is_ready, up.is_ready) == (False, False, True)
-    assert len([record for record in caplog.records if "no route" in record.getMessage()]) == 1
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert sorted(said) == [
+        "channel 'broken' is not ready: OSError: no route",
+        "channel 'silent' is not ready: no answer within 0.05 s",
+    ]
 
 
 @pytest.mark.anyio
@@ -316,6 +326,17 @@ def test_a_pause_outlives_the_registration_too(kit: Kit) -> None:
     kit.gate().pause()
     kit.gates.unregister("sms")
     assert kit.gate().take() is None
+
+
+def test_what_waited_for_a_former_channel_is_looked_at_when_its_successor_comes(kit: Kit) -> None:
+    gate = kit.gate()
+    permit = taken(gate)
+    kit.gates.unregister("sms")
+    assert gate.take() is None
+    kit.woken.clear()
+    assert kit.gate() is gate
+    assert kit.woken == ["sms"]
+    permit.succeeded()
 
 
 def test_gates_of_channels_that_are_gone_are_forgotten_when_there_is_nothing_to_remember(kit: Kit) -> None:
@@ -462,6 +483,10 @@ def test_the_pump_is_told_once_that_something_waits_and_not_at_each_refusal(kit:
     for _ in range(100):
         assert gate.take() is None
     assert kit.woken == ["sms"]
+    kit.clock.jump(1)
+    taken(gate).succeeded()
+    assert gate.take() is None
+    assert kit.woken == ["sms", "sms"], "it has come since, so it has to be told anew"
 
 
 def test_busy_runners_find_what_waits_themselves_until_something_else_stops_them(kit: Kit) -> None:
@@ -561,7 +586,7 @@ class Storm(RuleBasedStateMachine):
         if gate is not self.gate:
             assert not self.out
             self.gate = gate
-        self.look()
+            self.comes_back = None
 
     @invariant()
     def no_permit_too_many(self) -> None:
