@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from roomkit_core.engine.flow.gate import Gate, Permit
+from roomkit_core.engine.flow.gate import Gate
 from roomkit_core.interfaces.channel import Channel
 from roomkit_core.interfaces.clock import Clock
 from roomkit_core.interfaces.resilience import Breaker, OnStateChange, RateLimiter
@@ -104,6 +104,3 @@ class Gates:
         channel_id = gate.channel.channel_id
         log.warning("%s for channel %r", event.replace("_", " "), channel_id, extra={"channel_id": channel_id})
         self._emit(event, channel_id=channel_id, data={"failures": gate.breaker.failures})
-
-
-__all__ = ["Gate", "Gates", "NewBreaker", "Permit"]

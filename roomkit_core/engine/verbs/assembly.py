@@ -14,7 +14,8 @@ from roomkit_core.builtin.clock import SystemClock
 from roomkit_core.builtin.limiter import TokenBucketRateLimiter
 from roomkit_core.builtin.router import DefaultInboundRoomRouter
 from roomkit_core.engine.flow.chores import chores
-from roomkit_core.engine.flow.gates import Gate, Gates
+from roomkit_core.engine.flow.gate import Gate
+from roomkit_core.engine.flow.gates import Gates
 from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.pump import Pump
 from roomkit_core.engine.flow.runners import Runners
