@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from sys import intern
 from typing import NamedTuple
 
-from roomkit_core.builtin.memory_directory import Address
+from roomkit_core.builtin.memory_directory import Address, Place, TimedValue
 from roomkit_core.builtin.memory_rooms import PackedBinding, PackedRoom, pack_binding, pack_room
 from roomkit_core.builtin.memory_work import WorkTable
 from roomkit_core.errors import EventNotFoundError
@@ -26,6 +26,7 @@ class Prepared(NamedTuple):
     tasks: tuple[tuple[str, str], ...]
     observations: tuple[tuple[str, str], ...]
     identities: tuple[tuple[str, str, tuple[Address, ...]], ...]
+    values: tuple[tuple[Place, TimedValue | None], ...]
 
 
 def has_rare_parts(changes: ChangeSet) -> bool:
@@ -66,7 +67,7 @@ def prepare(changes: ChangeSet, events: Mapping[str, Packed]) -> Prepared:
         or changes.participants
         or changes.claims
         or changes.releases
-        or changes.withdrawals
+        or any(withdrawal.row_id is None for withdrawal in changes.withdrawals)
     ):
         raise ValueError("a batch that changes the room names the version on which it was planned")
     if ({task.room_id for task in changes.tasks} | {seen.room_id for seen in changes.observations}) - {room_id}:
@@ -87,6 +88,9 @@ def prepare(changes: ChangeSet, events: Mapping[str, Packed]) -> Prepared:
                 tuple((str(kind), address) for kind, names in identity.channel_addresses.items() for address in names),
             )
             for identity in changes.identities
+        ),
+        tuple(
+            (place, None if value is None else (value.text, value.expires_at)) for place, value in changes.kv.items()
         ),
     )
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from roomkit_core.builtin.memory_rooms import RoomRecord
+from roomkit_core.builtin.memory_shelves import Agenda
 from roomkit_core.models.changes import ChangeSet, Conversation
 from roomkit_core.models.participant import Identity
 
 Address = tuple[str, str]
 """(channel type, address)."""
+
+Place = tuple[str, str]
+"""Where a plugin's value stands: (namespace, key)."""
+
+TimedValue = tuple[str, int | None]
+"""(JSON, when it is gone in microseconds)."""
 
 
 class Conversations:
@@ -85,24 +92,51 @@ class Identities:
 
 
 class Values:
-    """Plugins' values by namespace and key."""
+    """Plugins' values by namespace and key; a value whose time is over is as good as gone and removed later."""
 
-    __slots__ = ("_spaces",)
+    __slots__ = ("_agenda", "_spaces")
 
     def __init__(self) -> None:
-        self._spaces: dict[str, dict[str, str]] = {}
+        self._spaces: dict[str, dict[str, TimedValue]] = {}
+        self._agenda: Agenda[Place] = Agenda()
 
-    def put(self, namespace: str, key: str, value: str | None) -> None:
+    def put(self, place: Place, value: TimedValue | None) -> None:
         """Set a value; None deletes it."""
-        if value is not None:
-            self._spaces.setdefault(namespace, {})[key] = value
-        elif namespace in self._spaces:
-            self._spaces[namespace].pop(key, None)
-            if not self._spaces[namespace]:
-                del self._spaces[namespace]
+        namespace, key = place
+        if value is None:
+            self._agenda.drop(place)
+            self._remove(place)
+            return
+        self._spaces.setdefault(namespace, {})[key] = value
+        if value[1] is None:
+            self._agenda.drop(place)
+        else:
+            self._agenda.put(place, value[1])
 
-    def get(self, namespace: str, key: str) -> str | None:
-        return self._spaces.get(namespace, {}).get(key)
+    def get(self, namespace: str, key: str, now: int) -> str | None:
+        value = self._spaces.get(namespace, {}).get(key)
+        return None if value is None or _is_over(value, now) else value[0]
 
-    def scan(self, namespace: str, prefix: str) -> list[tuple[str, str]]:
-        return sorted(item for item in self._spaces.get(namespace, {}).items() if item[0].startswith(prefix))
+    def scan(self, namespace: str, prefix: str, now: int) -> list[tuple[str, str]]:
+        return sorted(
+            (key, value[0])
+            for key, value in self._spaces.get(namespace, {}).items()
+            if key.startswith(prefix) and not _is_over(value, now)
+        )
+
+    def purge(self, now: int, limit: int) -> int:
+        """Remove values whose time is over; returns how many."""
+        over = self._agenda.take_old(now + 1, limit)
+        for place in over:
+            self._remove(place)
+        return len(over)
+
+    def _remove(self, place: Place) -> None:
+        namespace, key = place
+        space = self._spaces.get(namespace)
+        if space is not None and space.pop(key, None) is not None and not space:
+            del self._spaces[namespace]
+
+
+def _is_over(value: TimedValue, now: int) -> bool:
+    return value[1] is not None and value[1] <= now

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from heapq import heapify, heappop, heappush, heapreplace
 
-from roomkit_core.models.work import WorkKind, WorkRow, WorkState
+from roomkit_core.builtin.memory_rows import ready_at
+from roomkit_core.models.work import WorkKind, WorkRow
 
 Entry = tuple[int, int, str]
 """(when the row can be claimed in microseconds, its ``seq``, its id); ``seq`` is unique, so ids are never compared."""
@@ -34,7 +35,7 @@ class ClaimQueue:
         self._due: list[Entry] = []
         self._stale = 0
         self._held: set[str] = set()
-        # No lease of a held row ends before this. Leases move with every renewal, so that they are not kept in order;
+        # No held row can be taken over before this. Leases move with every renewal, so that they are not kept in order;
         # all held rows are looked at when this moment comes, once per lease and not once per claim.
         self._look_at: int | None = None
 
@@ -53,24 +54,26 @@ class ClaimQueue:
             heapify(self._due)
             self._stale = 0
 
-    def hold(self, row_id: str, lease_until: int) -> None:
+    def hold(self, row: WorkRow) -> None:
         """A row is in flight."""
-        self._held.add(row_id)
-        if self._look_at is None or lease_until < self._look_at:
-            self._look_at = lease_until
+        self._held.add(row.id)
+        ready = ready_at(row)
+        assert ready is not None, "a row in flight has a lease"
+        if self._look_at is None or ready < self._look_at:
+            self._look_at = ready
 
     def release(self, row_id: str) -> None:
         """A row is in flight no more."""
         if row_id in self._held:
             self._held.remove(row_id)
-        else:  # its lease had ended and it stood ready to be taken over
+        else:  # its lease and its quiet time had ended and it stood ready to be taken over
             self.drop()
 
-    def prolong(self, row_id: str, lease_until: int) -> None:
+    def prolong(self, row: WorkRow) -> None:
         """A row in flight has a new lease."""
-        if row_id not in self._held:
+        if row.id not in self._held:
             self.drop()
-        self.hold(row_id, lease_until)
+        self.hold(row)
 
     def peek(self, now: int) -> Entry | None:
         """The entry that can be claimed at ``now`` and has waited longest."""
@@ -92,21 +95,19 @@ class ClaimQueue:
         row = self._rows.get(entry[2])
         if row is None:
             return False
-        if row.state is WorkState.IN_FLIGHT:
-            return row.lease_until == entry[0] and row.id not in self._held
-        return row.due == entry[0]
+        return ready_at(row) == entry[0] and row.id not in self._held
 
     def _find_lapsed(self, now: int) -> None:
         earliest = None
         lapsed = []
         for row_id in self._held:
             row = self._rows[row_id]
-            until = row.lease_until
-            assert until is not None, "a row in flight has a lease"
-            if until <= now:
-                lapsed.append((until, row.seq, row_id))
-            elif earliest is None or until < earliest:
-                earliest = until
+            ready = ready_at(row)
+            assert ready is not None, "a row in flight has a lease"
+            if ready <= now:
+                lapsed.append((ready, row.seq, row_id))
+            elif earliest is None or ready < earliest:
+                earliest = ready
         for entry in lapsed:
             self._held.remove(entry[2])
             heappush(self._due, entry)
@@ -136,7 +137,10 @@ class ClaimQueues:
     def pop_due(
         self, now: int, limit: int, kinds: Collection[WorkKind] | None, channels: Collection[str] | None
     ) -> list[WorkRow]:
-        """Take out up to ``limit`` rows that can be claimed at ``now``, those that have waited longest first."""
+        """Take out up to ``limit`` rows that can be claimed at ``now``, those that have waited longest first.
+
+        A head is ready when it is due, one in flight when its lease and its quiet time are over.
+        """
         frontier: list[tuple[Entry, ClaimQueue]] = []
         for (kind, channel_id), queue in self._queues.items():
             if (kinds is None or kind in kinds) and (channels is None or channel_id in channels):

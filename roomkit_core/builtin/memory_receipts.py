@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import takewhile
+from collections.abc import Iterable, Iterator
 
+from roomkit_core.builtin.memory_shelves import Index, Shelf
 from roomkit_core.models.enums import ReceiptRank
 from roomkit_core.models.work import WorkRow
 
@@ -22,17 +22,25 @@ class ReceiptBook:
     __slots__ = ("_early", "_named")
 
     def __init__(self) -> None:
-        self._named: dict[str, dict[str, str]] = {}
-        self._early: dict[tuple[str, str], tuple[str, int]] = {}
+        self._named: dict[str, Index[str]] = {}
+        self._early: Shelf[tuple[str, str], tuple[str, int]] = Shelf(1)
 
     def find(self, channel_id: str, name: str) -> str | None:
-        """The id of the row that goes by ``name``, or None."""
+        """The id of the newest row that goes by ``name``, or None."""
         named = self._named.get(channel_id)
-        return None if named is None else named.get(name)
+        return None if named is None else named.newest(name)
+
+    def called(self, name: str) -> Iterator[str]:
+        """The ids of all rows of any channel that go by ``name``."""
+        for named in self._named.values():
+            yield from named.of(name)
 
     def name(self, channel_id: str, name: str, row_id: str) -> None:
         """From now on ``name`` means this row; the newest row of a name wins."""
-        self._named.setdefault(channel_id, {})[name] = row_id
+        named = self._named.get(channel_id)
+        if named is None:
+            named = self._named[channel_id] = Index()
+        named.add(name, row_id)
 
     def forget(self, row: WorkRow) -> None:
         """The row is no more."""
@@ -40,28 +48,28 @@ class ReceiptBook:
         if named is None:
             return
         for name in (row.provider_key, *row.provider_ids):
-            if named.get(name) == row.id:
-                del named[name]
+            named.remove(name, row.id)
         if not named:
             del self._named[row.channel_id]
 
     def keep(self, channel_id: str, name: str, rank: str, now: int) -> None:
         """Remember a report about a delivery that nobody knows yet."""
-        early = self._early.pop((channel_id, name), None)
-        self._early[channel_id, name] = (rank if early is None else higher_rank(early[0], rank), now)
+        self._early[channel_id, name] = (self._use_up(channel_id, name, rank), now)
 
     def join(self, channel_id: str, names: Iterable[str], rank: str) -> str:
         """``rank``, raised by the early reports about ``names``, which are thereby used up."""
         if self._early:
             for name in names:
-                early = self._early.pop((channel_id, name), None)
-                if early is not None:
-                    rank = higher_rank(rank, early[0])
+                rank = self._use_up(channel_id, name, rank)
         return rank
 
-    def purge(self, before: int) -> None:
-        """Forget reports from before ``before`` that nothing has joined."""
-        # Kept in the order of their arrival: the first young one ends the search.
-        old = list(takewhile(lambda name: self._early[name][1] < before, self._early))
-        for name in old:
-            del self._early[name]
+    def _use_up(self, channel_id: str, name: str, rank: str) -> str:
+        early = self._early.get((channel_id, name))
+        if early is None:
+            return rank
+        self._early.drop([(channel_id, name)])
+        return higher_rank(rank, early[0])
+
+    def purge(self, before: int, limit: int) -> int:
+        """Forget reports from before ``before`` that nothing has joined; returns how many."""
+        return len(self._early.take_old(before, limit))

@@ -18,9 +18,13 @@ _place = WorkRow._fields.index
 ID, KIND, STATE, SEQ, CHANNEL_ID = map(_place, ("id", "kind", "state", "seq", "channel_id"))
 ROOM_ID, EVENT_ID, OWNER, TOKEN = map(_place, ("room_id", "event_id", "owner", "token"))
 LEASE_UNTIL, ATTEMPTS, TAKEOVERS, DUE = map(_place, ("lease_until", "attempts", "takeovers", "due"))
+PAYLOAD, ROUTE = map(_place, ("payload", "route"))
 MAYBE_SENT, PARTS_DONE, CANCEL = map(_place, ("maybe_sent", "parts_done", "cancel"))
 CODE, REASON, PROVIDER_IDS = map(_place, ("code", "reason", "provider_ids"))
 RECEIPT_RANK, CREATED_AT, SETTLED_AT = map(_place, ("receipt_rank", "created_at", "settled_at"))
+LANE, CORRELATION_ID, RETRY_OF, PROVIDER_KEY, KEY = map(
+    _place, ("lane", "correlation_id", "retry_of", "provider_key", "key")
+)
 
 _new = tuple.__new__
 
@@ -35,6 +39,19 @@ def changed(row: WorkRow, place: int, value: Any) -> WorkRow:
     fields = list(row)
     fields[place] = value
     return _new(WorkRow, fields)
+
+
+def replaced(rest: RestingRow, place: int, value: Any) -> RestingRow:
+    """The resting row with one other field."""
+    return (*rest[:place], value, *rest[place + 1 :])
+
+
+def ready_at(row: WorkRow) -> int | None:
+    """From when a head can be claimed; None if it waits for somebody to look at it."""
+    if row.state is WorkState.IN_FLIGHT:
+        assert row.lease_until is not None, "a row in flight has a lease"
+        return row.lease_until + row.quiet
+    return row.due
 
 
 def taken(row: WorkRow, owner: str, lease_until: int) -> WorkRow:
@@ -60,6 +77,19 @@ def matches(row: WorkRow | RestingRow, where: WorkFilter) -> bool:
         and (where.channel_id is None or row[CHANNEL_ID] == where.channel_id)
         and (where.room_id is None or row[ROOM_ID] == where.room_id)
         and (where.event_id is None or row[EVENT_ID] == where.event_id)
+        and (where.row_id is None or row[ID] == where.row_id)
+        and (where.correlation_id is None or row[CORRELATION_ID] == where.correlation_id)
+        and (where.retry_of is None or row[RETRY_OF] == where.retry_of)
+        and (where.lane is None or row[LANE] == where.lane)
+        and (where.name is None or is_called(row, where.name))
+    )
+
+
+def is_called(row: RestingRow, name: str) -> bool:
+    """Whether a provider or a client knows the row by this name."""
+    key = row[KEY]
+    return name != "" and (
+        name in row[PROVIDER_IDS] or name == row[PROVIDER_KEY] or (key is not None and name == key[2])
     )
 
 
@@ -68,60 +98,3 @@ def unpack_row(rest: RestingRow) -> WorkRow:
     fields = list(rest)
     fields[KIND], fields[STATE] = WorkKind(rest[KIND]), WorkState(rest[STATE])
     return _new(WorkRow, fields)
-
-
-class SettledRows:
-    """Rows that have their outcome, until they are purged or their room is deleted."""
-
-    __slots__ = ("_of_room", "_rows")
-
-    def __init__(self) -> None:
-        self._rows: dict[str, RestingRow] = {}  # in the order in which they were settled
-        self._of_room: dict[str, set[str]] = {}
-
-    def put(self, fields: list[Any], now: int) -> None:
-        """Lay a row to rest; its fields say how it ended."""
-        row_id, room_id = fields[ID], fields[ROOM_ID]
-        fields[KIND], fields[STATE], fields[SETTLED_AT] = str(fields[KIND]), str(fields[STATE]), now
-        fields[OWNER] = fields[LEASE_UNTIL] = fields[DUE] = None
-        self._rows[row_id] = tuple(fields)
-        if room_id is not None:
-            rows = self._of_room.get(room_id)
-            if rows is None:
-                rows = self._of_room[room_id] = set()
-            rows.add(row_id)
-
-    def get(self, row_id: str) -> WorkRow | None:
-        rest = self._rows.get(row_id)
-        return None if rest is None else unpack_row(rest)
-
-    def all(self, room_id: str | None) -> list[RestingRow]:
-        """All rows, or those of one room."""
-        if room_id is None:
-            return list(self._rows.values())
-        return [self._rows[row_id] for row_id in self._of_room.get(room_id, ())]
-
-    def raise_rank(self, row_id: str, rank: str) -> None:
-        """The one thing that still changes after the outcome: what the provider reports."""
-        rest = self._rows[row_id]
-        self._rows[row_id] = (*rest[:RECEIPT_RANK], rank, *rest[RECEIPT_RANK + 1 :])
-
-    def take_room(self, room_id: str) -> list[WorkRow]:
-        """Remove and return the rows of a room."""
-        return [unpack_row(self._rows.pop(row_id)) for row_id in self._of_room.pop(room_id, ())]
-
-    def take_old(self, before: int) -> list[WorkRow]:
-        """Remove and return the rows that were settled before ``before``."""
-        old: list[WorkRow] = []
-        for rest in self._rows.values():
-            if rest[SETTLED_AT] >= before:
-                break
-            old.append(unpack_row(rest))
-        for row in old:
-            del self._rows[row.id]
-            if row.room_id is not None:
-                rows = self._of_room[row.room_id]
-                rows.remove(row.id)
-                if not rows:
-                    del self._of_room[row.room_id]
-        return old

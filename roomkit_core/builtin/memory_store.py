@@ -14,31 +14,37 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from roomkit_core.builtin.clock import SystemClock
-from roomkit_core.builtin.memory_batch import Prepared, check_work, has_rare_parts, pack_events, prepare
-from roomkit_core.builtin.memory_directory import Conversations, Identities, Values
-from roomkit_core.builtin.memory_keys import KeyBook
-from roomkit_core.builtin.memory_rooms import RoomRecord, RoomTable
-from roomkit_core.builtin.memory_work import WorkTable
+from roomkit_core.builtin.memory_commit import refusal, repeat, write
+from roomkit_core.builtin.memory_rooms import RoomRecord
+from roomkit_core.builtin.memory_tables import BLOCKED, Tables
 from roomkit_core.interfaces.clock import Clock
-from roomkit_core.interfaces.store import Accepted, Answer, ConversationStore, Known, RoomSnapshot, Ticket, WorkFilter
-from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Conversation, Key, KeyResult, Refused
+from roomkit_core.interfaces.store import (
+    Accepted,
+    Answer,
+    ConversationStore,
+    Cutoffs,
+    DecidedKey,
+    Known,
+    RoomSnapshot,
+    Ticket,
+    WorkFilter,
+)
+from roomkit_core.models.changes import ChangeSet, Committed, Conversation, Key, KeyResult
 from roomkit_core.models.enums import ReceiptRank, RoomStatus, TaskStatus
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.kinds import ChannelType
 from roomkit_core.models.message import InboundMessage
-from roomkit_core.models.packing import CREATED, ID, INDEX, ROOM, Packed, unpack_event
+from roomkit_core.models.packing import CREATED, ID, INDEX, STATUS, unpack_event
 from roomkit_core.models.participant import Identity
 from roomkit_core.models.room import Cursor, Room, Version
 from roomkit_core.models.task import Observation, Task
 from roomkit_core.models.time import to_microseconds
-from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
+from roomkit_core.models.work import Attempt, Outcome, WorkKind, WorkRow, WorkState
 
 T = TypeVar("T")
 
 _new = tuple.__new__  # a NamedTuple's own constructor costs twice as much, and each message takes two
-
-_EXISTS, _GONE, _STALE, _LOST = Refused("exists"), Refused("gone"), Refused("stale"), Refused("lost")
 
 
 class DoneTicket(Ticket):
@@ -65,15 +71,9 @@ class InMemoryStore(ConversationStore):
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = SystemClock() if clock is None else clock
         self._began = to_microseconds(self._clock.now()) - round(self._clock.monotonic() * 1_000_000)
-        self._rooms = RoomTable()
-        self._records = self._rooms.records
-        self._events: dict[str, Packed] = {}  # what the timelines hold, by event id
-        self._conversations = Conversations(self._records)
-        self._task_rooms: dict[str, str] = {}
-        self._keys = KeyBook(self._records)
-        self._work = WorkTable()
-        self._identities = Identities()
-        self._values = Values()
+        tables = self._tables = Tables()
+        self._rooms, self._records, self._events = tables.rooms, tables.rooms.records, tables.events
+        self._keys, self._work = tables.keys, tables.work
 
     def _now(self) -> int:
         return self._began + round(self._clock.monotonic() * 1_000_000)
@@ -87,10 +87,10 @@ class InMemoryStore(ConversationStore):
             ticket.answer = answer
             return ticket
         if events[0].id in self._events if events else self._keys.has_commit(changes.commit_id):
-            ticket.answer = self._repeat(changes)
+            ticket.answer = repeat(self._tables, changes)
         else:
             record = None if changes.room_id is None else self._records.get(changes.room_id)
-            ticket.answer = self._refusal(changes, record) or self._write(changes, record)
+            ticket.answer = refusal(self._tables, changes, record) or write(self._tables, changes, record, self._now)
         return ticket
 
     def _append_plain(self, changes: ChangeSet) -> Committed | None:
@@ -102,7 +102,7 @@ class InMemoryStore(ConversationStore):
         if record is None or (record.epoch, record.commit_id) != expected or event_id in self._events:
             return None
         index = len(record.timeline)
-        if entry[INDEX] != index:
+        if entry[INDEX] != index or entry[STATUS] == BLOCKED:
             return None
         self._events[event_id] = entry
         record.timeline.append(entry)
@@ -112,134 +112,11 @@ class InMemoryStore(ConversationStore):
             record.updated = moment
         return _new(Committed, (_new(Version, (record.epoch, commit_id)), (index,), ()))
 
-    def _repeat(self, changes: ChangeSet) -> Answer:
-        """The first answer to a batch that was written before; its claims as far as the owner still holds them."""
-        events = changes.events
-        stored = [self._events[event.id] for event in events if event.id in self._events]
-        if len(stored) < len(events):
-            raise ValueError("the batch mixes new events with events that another commit has written")
-        if changes.expected is None:
-            version = None
-        else:
-            epoch = self._records[stored[0][ROOM]].epoch if stored else self._keys.epoch_of(changes.commit_id)
-            version = Version(epoch, changes.commit_id)
-        claims = self._work.held_by(
-            changes.owner, (row.id for row in changes.work), changes.room_id, {event.id for event in events}
-        )
-        return Committed(version, tuple(entry[INDEX] for entry in stored), claims)
-
-    def _refusal(self, changes: ChangeSet, record: RoomRecord | None) -> Refused | None:
-        """The guard that does not hold, if there is one."""
-        expected = changes.expected
-        if record is None:
-            if changes.room_id is not None and expected is not ABSENT:
-                return _GONE
-        elif expected is ABSENT:
-            return _EXISTS
-        elif expected is not None and (record.epoch, record.commit_id) != expected:
-            return _STALE
-        if changes.keys:
-            for key, _ in changes.keys:
-                result = self._keys.find(key)
-                if result is not None:
-                    return Refused("known", key=key, result=result)
-        if changes.claims and (holder := self._conversations.obstacle(changes)) is not None:
-            return Refused("taken", room_id=holder)
-        for row_id, token, _ in changes.discharges:
-            if not self._work.is_held(row_id, token):
-                return _LOST
-        return None
-
-    def _write(self, changes: ChangeSet, record: RoomRecord | None) -> Committed:
-        rare = prepare(changes, self._events) if has_rare_parts(changes) else None
-        index = 0 if record is None else len(record.timeline)
-        events = pack_events(changes, index, self._events) if changes.events else ()
-        has_work = changes.keys or changes.work or changes.discharges or changes.withdrawals or not events
-        if has_work:
-            check_work(changes, self._work)
-        # From here on nothing can fail.
-        if rare is not None:
-            record = self._write_rare(changes, rare, record)
-        version = None
-        if record is not None and changes.expected is not None:
-            record.commit_id = changes.commit_id
-            version = _new(Version, (record.epoch, changes.commit_id))
-        if record is not None and events:
-            self._append(record, events)
-        claims = self._write_work(changes, version) if has_work else ()
-        indexes = (index,) if len(events) == 1 else tuple(range(index, index + len(events)))
-        return _new(Committed, (version, indexes, claims))
-
-    def _append(self, record: RoomRecord, events: tuple[Packed, ...]) -> None:
-        record.timeline.extend(events)
-        for entry in events:
-            self._events[entry[ID]] = entry
-        record.active = moment = events[-1][CREATED]
-        if moment > record.updated:
-            record.updated = moment
-
-    def _write_work(self, changes: ChangeSet, version: Version | None) -> tuple[WorkRow, ...]:
-        """Obligations that end, then those that begin: a row may be born into the lane that its cause has just left."""
-        now, lease, work = self._now(), _microseconds(changes.lease), self._work
-        for row_id, token, outcome in changes.discharges:
-            work.settle(row_id, token, outcome, now)
-        if changes.room_id is not None:
-            for withdrawal in changes.withdrawals:
-                work.withdraw(changes.room_id, withdrawal, now)
-        for key, result in changes.keys:
-            self._keys.decide(key, result, now)
-        if not changes.events:
-            self._keys.remember_commit(changes.commit_id, "" if version is None else version.epoch, now)
-        claims: tuple[WorkRow, ...] = ()
-        for row in changes.work:
-            claimed = work.insert(row, now, changes.owner, lease)
-            if claimed is not None:
-                claims = (*claims, claimed)
-        return claims
-
-    def _write_rare(self, changes: ChangeSet, rare: Prepared, record: RoomRecord | None) -> RoomRecord | None:
-        if rare.room is not None:
-            if record is None:
-                record = self._rooms.create(changes.epoch or "", rare.room)
-            else:
-                self._rooms.replace(record, rare.room)
-        if record is not None:
-            self._write_room_parts(changes, rare, record)
-        for identity_id, text, addresses in rare.identities:
-            self._identities.put(identity_id, text, addresses)
-        for (namespace, key), value in changes.kv.items():
-            self._values.put(namespace, key, value)
-        return record
-
-    def _write_room_parts(self, changes: ChangeSet, rare: Prepared, record: RoomRecord) -> None:
-        for entry in rare.patches:
-            record.timeline[entry[INDEX]] = self._events[entry[ID]] = entry
-        if rare.bindings or rare.participants:
-            self._rooms.change_people(record, rare.bindings, rare.participants)
-        for channel_id in changes.releases:
-            self._conversations.release(record, channel_id)
-        for conversation in changes.claims:
-            self._conversations.take(record, conversation)
-        for task_id, text in rare.tasks:
-            former = self._task_rooms.get(task_id)
-            if former is not None and former != record.id:
-                self._records[former].tasks.pop(task_id)
-            self._task_rooms[task_id] = record.id
-            record.tasks[task_id] = text
-        record.observations.update(rare.observations)
-        record.move_markers(changes.read_markers)
-
     async def delete_room(self, room_id: str) -> bool:
         record = self._records.get(room_id)
         if record is None:
             return False
-        self._conversations.release(record, None)
-        self._rooms.remove(record)
-        for entry in record.timeline:
-            del self._events[entry[ID]]
-        for task_id in record.tasks:
-            del self._task_rooms[task_id]
-        self._work.forget_room(room_id, self._now())
+        self._tables.remove_room(record, self._now())
         return True
 
     # --------------------------------------------------------------------------------------------------- work
@@ -310,11 +187,22 @@ class InMemoryStore(ConversationStore):
     async def expire(self, now: int) -> int:
         return self._work.expire(now, self._now())
 
-    async def purge(self, before: int) -> int:
-        return self._work.purge(before) + self._keys.purge(before)
+    async def purge(self, cutoffs: Cutoffs, *, limit: int = 1_000) -> int:
+        gone = self._work.purge(cutoffs, limit)
+        if cutoffs.keys is not None:
+            gone += self._keys.purge(cutoffs.keys, limit - gone)
+        if cutoffs.blocked is not None:
+            gone += self._tables.prune_blocked(cutoffs.blocked, limit - gone)
+        return gone + self._tables.values.purge(self._now(), limit - gone)
 
     async def list_work(self, where: WorkFilter, *, limit: int = 100, after: str | None = None) -> list[WorkRow]:
         return self._work.find(where, limit, after)
+
+    async def work_history(self, row_id: str) -> list[Attempt]:
+        return self._work.history(row_id)
+
+    async def has_open(self, lane: tuple[str, ...]) -> bool:
+        return self._work.has_open(lane)
 
     # ------------------------------------------------------------------------------------------ rooms and events
 
@@ -346,8 +234,11 @@ class InMemoryStore(ConversationStore):
     async def find_key(self, key: Key) -> KeyResult | None:
         return self._keys.find(key)
 
+    async def find_keys(self, name: str) -> list[DecidedKey]:
+        return self._keys.called(name)
+
     async def find_conversation(self, conversation: Conversation) -> str | None:
-        return self._conversations.find(conversation)
+        return self._tables.conversations.find(conversation)
 
     async def get_event(self, event_id: str) -> RoomEvent | None:
         entry = self._events.get(event_id)
@@ -408,13 +299,13 @@ class InMemoryStore(ConversationStore):
     # --------------------------------------------------------------------------------------------- the rest
 
     async def get_identity(self, identity_id: str) -> Identity | None:
-        return self._identities.get(identity_id)
+        return self._tables.identities.get(identity_id)
 
     async def resolve_identity(self, channel_type: str, address: str) -> Identity | None:
-        return self._identities.resolve((channel_type, address))
+        return self._tables.identities.resolve((channel_type, address))
 
     async def get_task(self, task_id: str) -> Task | None:
-        room_id = self._task_rooms.get(task_id)
+        room_id = self._tables.task_rooms.get(task_id)
         if room_id is None:
             return None
         return Task.model_validate_json(self._records[room_id].tasks[task_id])
@@ -433,10 +324,10 @@ class InMemoryStore(ConversationStore):
         return {} if record is None else dict(record.markers)
 
     async def kv_get(self, namespace: str, key: str) -> str | None:
-        return self._values.get(namespace, key)
+        return self._tables.values.get(namespace, key, self._now())
 
     async def kv_scan(self, namespace: str, prefix: str = "") -> list[tuple[str, str]]:
-        return self._values.scan(namespace, prefix)
+        return self._tables.values.scan(namespace, prefix, self._now())
 
 
 def _microseconds(seconds: float) -> int:

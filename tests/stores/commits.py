@@ -8,7 +8,7 @@ import pytest
 
 from roomkit_core.errors import EventNotFoundError
 from roomkit_core.interfaces.store import ConversationStore, WorkFilter
-from roomkit_core.models.changes import ABSENT, Committed, Discharge, KeyResult, Refused, Withdrawal
+from roomkit_core.models.changes import ABSENT, Committed, Discharge, KeyResult, Refused, Value, Withdrawal
 from roomkit_core.models.event import EventSource
 from roomkit_core.models.kinds import ChannelType
 from roomkit_core.models.packing import pack_event
@@ -62,7 +62,7 @@ def all_parts(changed: Room) -> dict[str, Any]:
         "observations": (Observation(room_id="room", channel_id="ai", content="is in a hurry"),),
         "identities": (Identity(id="new"),),
         "read_markers": (("sms", 0),),
-        "kv": {("plugin", "new"): "1"},
+        "kv": {("plugin", "new"): Value("1")},
     }
 
 
@@ -172,7 +172,7 @@ class CommitSuite(StoreContract):
             observations=(Observation(room_id="room", channel_id="ai", content="x"),),
             read_markers=(("sms", 3),),
             keys=(decided("new"),),
-            kv={("plugin", "new"): "1"},
+            kv={("plugin", "new"): Value("1")},
         )
 
         snapshot = await store.load_room("room")

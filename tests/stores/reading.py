@@ -9,6 +9,7 @@ import pytest
 
 from roomkit_core.interfaces.store import ConversationStore
 from roomkit_core.models.base import evolve
+from roomkit_core.models.changes import Value
 from roomkit_core.models.channel import Route
 from roomkit_core.models.enums import RoomStatus, TaskStatus
 from roomkit_core.models.kinds import ChannelType
@@ -301,8 +302,8 @@ class ReadSuite(StoreContract):
     async def test_values_are_scanned_by_prefix_in_the_order_of_their_keys(
         self, store: ConversationStore, writer: Writer
     ) -> None:
-        values = {("plugin", name): f'"{name}"' for name in ("b", "a%x", "a_", "aa", "a", "A")}
-        await writer.write(room_id=None, expected=None, kv={**values, ("other", "a"): "1"})
+        values = {("plugin", name): Value(f'"{name}"') for name in ("b", "a%x", "a_", "aa", "a", "A")}
+        await writer.write(room_id=None, expected=None, kv={**values, ("other", "a"): Value("1")})
 
         assert [name for name, _ in await store.kv_scan("plugin")] == ["A", "a", "a%x", "a_", "aa", "b"]
         assert await store.kv_scan("plugin", "a_") == [("a_", '"a_"')]

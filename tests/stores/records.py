@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from roomkit_core.interfaces.store import Accepted, ConversationStore, Known, WorkFilter
+from roomkit_core.interfaces.store import Accepted, ConversationStore, Cutoffs, Known, WorkFilter
 from roomkit_core.models.changes import Committed, Discharge, KeyResult
 from roomkit_core.models.content import TextContent
 from roomkit_core.models.message import InboundMessage
@@ -213,8 +213,9 @@ class RecordSuite(StoreContract):
         await claim(store)
         await store.settle("queued", 1, SENT)
 
-        assert await store.purge(clock.microseconds) == 2
-        assert await store.purge(clock.microseconds) == 0
+        cutoffs = Cutoffs(settled=clock.microseconds, dead=clock.microseconds)
+        assert await store.purge(cutoffs) == 2
+        assert await store.purge(cutoffs) == 0
 
         assert ids(await store.list_work(WorkFilter())) == ["queued"]
         assert not await store.note_receipt("sms", "SM1", "read", 0)
@@ -225,7 +226,8 @@ class RecordSuite(StoreContract):
     ) -> None:
         clock.advance(1_000_000)
 
-        assert await store.purge(clock.microseconds) == 0
+        now = clock.microseconds
+        assert await store.purge(Cutoffs(settled=now, dead=now, bodies=now)) == 0
         assert len(await store.list_work(WorkFilter())) == 2
 
     # ------------------------------------------------------------------------------------------------ listing

@@ -7,6 +7,7 @@ import pytest
 from roomkit_core.errors import EventNotFoundError
 from roomkit_core.interfaces.store import ConversationStore, WorkFilter
 from roomkit_core.models.base import evolve
+from roomkit_core.models.changes import Value
 from roomkit_core.models.content import TextContent
 from roomkit_core.models.enums import RoomStatus
 from roomkit_core.models.packing import pack_event
@@ -163,8 +164,10 @@ class RoomSuite(StoreContract):
         assert await store.list_observations("room") == [other]
 
     async def test_values_of_plugins_are_set_and_deleted(self, store: ConversationStore, writer: Writer) -> None:
-        await writer.write(room_id=None, expected=None, kv={("a", "x"): "1", ("b", "x"): "2"})
-        await writer.write(room_id=None, expected=None, kv={("a", "x"): None, ("a", "y"): "3", ("a", "unknown"): None})
+        await writer.write(room_id=None, expected=None, kv={("a", "x"): Value("1"), ("b", "x"): Value("2")})
+        await writer.write(
+            room_id=None, expected=None, kv={("a", "x"): None, ("a", "y"): Value("3"), ("a", "unknown"): None}
+        )
 
         assert [await store.kv_get("a", "x"), await store.kv_get("b", "x"), await store.kv_get("a", "y")] == [
             None,
