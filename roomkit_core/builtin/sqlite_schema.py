@@ -61,7 +61,7 @@ _ROOMS = (
     # ``place`` keeps the order in which bindings were added; a replaced one stays where it was.
     """CREATE TABLE bindings (
         place INTEGER PRIMARY KEY, room_id TEXT NOT NULL, channel_id TEXT NOT NULL, created INTEGER NOT NULL,
-        body TEXT NOT NULL, capabilities TEXT NOT NULL, channel_type TEXT NOT NULL, people TEXT NOT NULL
+        body TEXT NOT NULL, capabilities TEXT NOT NULL
     )""",
     "CREATE UNIQUE INDEX bindings_by_room ON bindings (room_id, channel_id)",
     "CREATE INDEX bindings_by_channel ON bindings (channel_id, created, room_id)",
@@ -140,7 +140,8 @@ _WORK = (
     "CREATE INDEX work_by_retry ON work (retry_of) WHERE retry_of IS NOT NULL",
     "CREATE INDEX work_by_key ON work (key_name, key_channel, key_sender) WHERE key_name IS NOT NULL",
     "CREATE INDEX work_by_expiry ON work (expires_at) WHERE expires_at IS NOT NULL AND settled_at IS NULL",
-    "CREATE INDEX work_settled ON work (state, payload IS NOT NULL, settled_at) WHERE settled_at IS NOT NULL",
+    """CREATE INDEX work_settled ON work (state, payload IS NOT NULL OR route IS NOT NULL, settled_at)
+        WHERE settled_at IS NOT NULL""",
     # What a provider or the first row of a retry calls a delivery; the newest row of a name is the one that is meant.
     """CREATE TABLE work_names (
         place INTEGER PRIMARY KEY, name TEXT NOT NULL, channel_id TEXT NOT NULL, row_id TEXT NOT NULL,

@@ -7,6 +7,7 @@ a row that cannot.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -33,6 +34,12 @@ _PENDING, _IN_FLIGHT, _UNKNOWN = WorkState.PENDING, WorkState.IN_FLIGHT, WorkSta
 _PROMOTE = """UPDATE work SET due = coalesce(due, ?1), ready = coalesce(due, ?1) WHERE seq = (
     SELECT seq FROM work WHERE lane = ?2 AND settled_at IS NULL ORDER BY seq LIMIT 1
 )"""
+_SEQ = COLUMNS.split(", ").index("seq")
+_READY = f"""SELECT {COLUMNS}, ready FROM work WHERE kind = ? AND channel_id = ? AND ready <= ?
+    ORDER BY ready, seq LIMIT ?"""
+_NEXT_QUEUE = """SELECT kind, channel_id FROM work WHERE ready IS NOT NULL AND (kind, channel_id) > (?, ?)
+    ORDER BY kind, channel_id LIMIT 1"""
+_LANE_HEAD = f"SELECT {COLUMNS}, ready FROM work WHERE lane = ? AND settled_at IS NULL ORDER BY seq LIMIT 1"
 _ATTEMPT = """INSERT INTO attempts (row_id, token, attempt, owner, ended_at, state, code, reason, maybe_sent)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
@@ -52,9 +59,7 @@ class Settlement(NamedTuple):
 
 def find_rows(session: Session, row_ids: Iterable[str]) -> dict[str, WorkRow]:
     """The rows of these ids that exist."""
-    found = session.all(
-        f"SELECT {COLUMNS} FROM work WHERE id IN (SELECT value FROM json_each(?))", as_list(row_ids)
-    )
+    found = session.all(f"SELECT {COLUMNS} FROM work WHERE id IN (SELECT value FROM json_each(?))", as_list(row_ids))
     return {columns[0]: unpack_row(columns) for columns in found}
 
 
@@ -123,20 +128,23 @@ def _born(session: Session, packed: PackedWork, birth: Birth, *, is_head: bool) 
 # ------------------------------------------------------------------------------------------------------------ claims
 
 
-def claim(
-    session: Session,
-    owner: str,
-    lease: int,
-    limit: int,
-    kinds: Sequence[str] | None,
-    channels: Sequence[str] | None,
-    lanes: Sequence[str] | None,
-) -> list[WorkRow]:
-    """Take up to ``limit`` heads that are ready, those that have waited longest first."""
-    found = ready_rows(session, limit, kinds, channels, lanes)
+class Claim(NamedTuple):
+    """What a claim asks for: at most ``limit`` rows of these kinds, channels and lanes; None for all of them."""
+
+    limit: int
+    kinds: Sequence[str] | None
+    channels: Sequence[str] | None
+    lanes: Sequence[str] | None
+
+    def takes(self, kind: str, channel_id: str) -> bool:
+        return (self.kinds is None or kind in self.kinds) and (self.channels is None or channel_id in self.channels)
+
+
+def claim(wanted: Claim, owner: str, lease: int, session: Session) -> list[WorkRow]:
+    """Take the heads that are ready, those that have waited longest first."""
     until = session.now + lease
     taken, changes, attempts = [], [], []
-    for columns in found:
+    for columns in ready_rows(session.db, wanted, session.now):
         row = unpack_row(columns)
         if row.state is _IN_FLIGHT:
             attempts.append(_attempt(row, _IN_FLIGHT, None, None, session.now, maybe_sent=True))
@@ -148,72 +156,45 @@ def claim(
     return taken
 
 
-def ready_rows(
-    session: Session,
-    limit: int,
-    kinds: Sequence[str] | None,
-    channels: Sequence[str] | None,
-    lanes: Sequence[str] | None,
-) -> list[Values]:
-    """The columns of up to ``limit`` rows that can be claimed now, those that have waited longest first."""
-    if limit <= 0:
+def is_anything_ready(wanted: Claim, now: int, db: sqlite3.Connection) -> bool:
+    """Whether there is a row to claim; reads only."""
+    return bool(ready_rows(db, wanted._replace(limit=min(wanted.limit, 1)), now))
+
+
+def ready_rows(db: sqlite3.Connection, wanted: Claim, now: int) -> list[Values]:
+    """The columns of the rows that can be claimed now, those that have waited longest first."""
+    if wanted.limit <= 0:
         return []
-    found = (
-        _by_time(session, limit, kinds, channels) if lanes is None else _by_lane(session, kinds, channels, lanes)
-    )
-    found.sort(key=lambda columns: (columns[-1], columns[11]))  # ready, seq
-    return [columns[:-1] for columns in found[:limit]]
+    found = _by_time(db, wanted, now) if wanted.lanes is None else _by_lane(db, wanted, wanted.lanes, now)
+    found.sort(key=lambda columns: (columns[-1], columns[_SEQ]))
+    return [columns[:-1] for columns in found[: wanted.limit]]
 
 
-def _by_time(
-    session: Session, limit: int, kinds: Sequence[str] | None, channels: Sequence[str] | None
-) -> list[Values]:
+def _by_time(db: sqlite3.Connection, wanted: Claim, now: int) -> list[Values]:
     found: list[Values] = []
-    for kind, channel_id in _queues(session, kinds, channels):
-        found += session.all(
-            f"""SELECT {COLUMNS}, ready FROM work WHERE kind = ? AND channel_id = ? AND ready <= ?
-            ORDER BY ready, seq LIMIT ?""",
-            kind,
-            channel_id,
-            session.now,
-            limit,
-        )
+    for kind, channel_id in _queues(db, wanted):
+        found += db.execute(_READY, (kind, channel_id, now, wanted.limit))
     return found
 
 
-def _queues(
-    session: Session, kinds: Sequence[str] | None, channels: Sequence[str] | None
-) -> Iterable[tuple[str, str]]:
+def _queues(db: sqlite3.Connection, wanted: Claim) -> Iterable[tuple[str, str]]:
     """The (kind, channel) pairs to look at. Those that nobody named are found by one probe each."""
-    if kinds is not None and channels is not None:
-        yield from ((kind, channel_id) for kind in kinds for channel_id in channels)
+    if wanted.kinds is not None and wanted.channels is not None:
+        yield from ((kind, channel_id) for kind in wanted.kinds for channel_id in wanted.channels)
         return
     pair = ("", "")
-    while True:
-        pair = session.one(
-            """SELECT kind, channel_id FROM work WHERE ready IS NOT NULL AND (kind, channel_id) > (?, ?)
-            ORDER BY kind, channel_id LIMIT 1""",
-            *pair,
-        )
-        if pair is None:
-            return
-        if (kinds is None or pair[0] in kinds) and (channels is None or pair[1] in channels):
+    while (pair := db.execute(_NEXT_QUEUE, pair).fetchone()) is not None:
+        if wanted.takes(*pair):
             yield pair
 
 
-def _by_lane(
-    session: Session, kinds: Sequence[str] | None, channels: Sequence[str] | None, lanes: Sequence[str]
-) -> list[Values]:
-    found = []
-    for lane in lanes:
-        head = session.one(
-            f"SELECT {COLUMNS}, ready FROM work WHERE lane = ? AND settled_at IS NULL ORDER BY seq LIMIT 1", lane
-        )
-        if head is None or head[-1] is None or head[-1] > session.now:
-            continue
-        if (kinds is None or head[1] in kinds) and (channels is None or head[2] in channels):
-            found.append(head)
-    return found
+def _by_lane(db: sqlite3.Connection, wanted: Claim, lanes: Sequence[str], now: int) -> list[Values]:
+    heads = (db.execute(_LANE_HEAD, (lane,)).fetchone() for lane in lanes)
+    return [
+        head
+        for head in heads
+        if head is not None and head[-1] is not None and head[-1] <= now and wanted.takes(head[1], head[2])
+    ]
 
 
 def _taken(row: WorkRow, owner: str, until: int) -> WorkRow:
@@ -288,7 +269,7 @@ class _Ledger:
             return row
         if outcome.state not in OPEN_STATES:
             if outcome.state not in GOOD_ENDS:
-                self._note(row, outcome)
+                self._note(row, outcome.state, outcome)
             return self._end(row._replace(state=outcome.state, code=outcome.code, reason=outcome.reason))
         return self._hand_back(row, report)
 
@@ -300,7 +281,7 @@ class _Ledger:
         if outcome.untouched:
             row = row._replace(attempts=max(row.attempts - 1, 0))
         else:
-            self._note(row, outcome)
+            self._note(row, WorkState.SUPPRESSED if row.cancel else outcome.state, outcome)
         if row.cancel:  # code and reason are those of the withdrawal
             return self._end(row._replace(state=WorkState.SUPPRESSED))
         if not outcome.untouched:
@@ -316,10 +297,8 @@ class _Ledger:
         rank = join_early(self._session, row.channel_id, new, row.receipt_rank)
         return row._replace(provider_ids=(*row.provider_ids, *new), receipt_rank=rank)
 
-    def _note(self, row: WorkRow, outcome: Outcome) -> None:
-        self._attempts.append(
-            _attempt(row, outcome.state, outcome.code, outcome.reason, self._now, maybe_sent=row.maybe_sent)
-        )
+    def _note(self, row: WorkRow, state: WorkState, outcome: Outcome) -> None:
+        self._attempts.append(_attempt(row, state, outcome.code, outcome.reason, self._now, maybe_sent=row.maybe_sent))
 
     def _change(self, row: WorkRow, ready: int | None) -> None:
         self._changes.append(change_values(row, ready))
@@ -348,6 +327,8 @@ def _attempt(
 
 def withdraw(session: Session, room_id: str | None, withdrawal: Withdrawal) -> None:
     """End the matching rows, or see to it that those in flight get no further attempt."""
+    if room_id is None and withdrawal.row_id is None:
+        return
     where, values = ["settled_at IS NULL"], []
     fields = {
         "room_id": room_id if withdrawal.row_id is None else None,
@@ -363,9 +344,7 @@ def withdraw(session: Session, room_id: str | None, withdrawal: Withdrawal) -> N
     rows = _open_rows(session, " AND ".join(where), values)
     for row in rows:
         if row.state is _IN_FLIGHT:
-            session.run(
-                "UPDATE work SET cancel = 1, code = ?1, reason = ?1 WHERE seq = ?2", withdrawal.reason, row.seq
-            )
+            session.run("UPDATE work SET cancel = 1, code = ?1, reason = ?1 WHERE seq = ?2", withdrawal.reason, row.seq)
     end_waiting(
         session,
         [
@@ -396,10 +375,7 @@ def end_waiting(session: Session, rows: Sequence[WorkRow]) -> None:
     former = {lane: _head(session, lane) for lane in lanes}
     session.each(
         END,
-        [
-            end_values(row._replace(settled_at=session.now, owner=None, lease_until=None, due=None))
-            for row in rows
-        ],
+        [end_values(row._replace(settled_at=session.now, owner=None, lease_until=None, due=None)) for row in rows],
     )
     ended = {row.seq for row in rows}
     session.each(_PROMOTE, [(session.now, lane) for lane, head in former.items() if head in ended])
@@ -419,5 +395,3 @@ def forget_rows(session: Session, row_ids: Iterable[str]) -> None:
     listed = as_list(row_ids)
     for table, column in (("work_names", "row_id"), ("attempts", "row_id"), ("work", "id")):
         session.run(f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))", listed)
-
-
