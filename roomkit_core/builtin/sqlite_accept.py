@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from roomkit_core.builtin.sqlite_births import Birth, insert_work
 from roomkit_core.builtin.sqlite_keys import find_key
 from roomkit_core.builtin.sqlite_rows import pack_work
 from roomkit_core.builtin.sqlite_session import Session
-from roomkit_core.builtin.sqlite_work import Birth, insert_work
 from roomkit_core.interfaces.store import Accepted, Known
 from roomkit_core.models.changes import Key
 from roomkit_core.models.ids import new_id

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from roomkit_core.builtin.memory_batch import pack_events
 from roomkit_core.builtin.sqlite_batch import Batch
+from roomkit_core.builtin.sqlite_births import Birth, insert_work
 from roomkit_core.builtin.sqlite_directory import put_identity, put_value
 from roomkit_core.builtin.sqlite_keys import DECIDE, decision, find_key, remember_commit
+from roomkit_core.builtin.sqlite_outcomes import Settlement, settle, withdraw
 from roomkit_core.builtin.sqlite_rooms import INSERT_EVENT, obstacle, write_parts, write_room
 from roomkit_core.builtin.sqlite_rows import COLUMNS, unpack_row
 from roomkit_core.builtin.sqlite_session import Session, as_list
-from roomkit_core.builtin.sqlite_work import Birth, Settlement, find_rows, insert_work, settle, withdraw
+from roomkit_core.builtin.sqlite_work import find_rows
 from roomkit_core.interfaces.store import Answer
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Refused
 from roomkit_core.models.packing import CREATED, ID, Packed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from roomkit_core.builtin.memory_settled import RETRYABLE
 from roomkit_core.builtin.sqlite_reads import Reader, room_of
 from roomkit_core.builtin.sqlite_rows import JSON_ROW, pack_lane, unpack_row
 from roomkit_core.interfaces.store import WorkFilter
@@ -91,9 +92,10 @@ def work(db: Reader, where: WorkFilter, limit: int, after: str | None) -> list[W
     if after is not None:
         conditions.append("id > ?")
         values.append(after)
+    by_state = "INDEXED BY work_settled" if _is_by_bad_ends(where) else ""
     (found,) = db.execute(
         f"""SELECT json_group_array({JSON_ROW}) FROM (
-            SELECT * FROM work WHERE {" AND ".join(conditions or ["1"])} ORDER BY id LIMIT ?
+            SELECT * FROM work {by_state} WHERE {" AND ".join(conditions or ["1"])} ORDER BY id LIMIT ?
         )""",
         (*values, max(limit, 0)),
     ).fetchone()
@@ -127,7 +129,19 @@ def _conditions(where: WorkFilter) -> tuple[list[str], list[Any]]:
             values.append(json.dumps(sorted(map(str, members))))
     if where.states is not None and where.states <= OPEN_STATES:
         conditions.append("settled_at IS NULL")
+    elif where.states is not None and where.states.isdisjoint(OPEN_STATES):
+        conditions.append("settled_at IS NOT NULL")
     return conditions, values
+
+
+def _is_by_bad_ends(where: WorkFilter) -> bool:
+    """Whether rows are asked for by nothing but how they ended, and that badly.
+
+    There are few of them: they are found by their states and sorted, rather than met among all others in order.
+    """
+    return where == WorkFilter(states=where.states, kinds=where.kinds, channel_id=where.channel_id) and bool(
+        where.states and where.states <= RETRYABLE
+    )
 
 
 _NAMED = """id IN (

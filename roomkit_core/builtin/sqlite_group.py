@@ -15,8 +15,8 @@ from roomkit_core.builtin.sqlite_batch import Batch
 from roomkit_core.builtin.sqlite_commit import commit
 from roomkit_core.builtin.sqlite_errors import OWN_FAULTS, member_error, translated
 from roomkit_core.builtin.sqlite_messages import Apart, commit_messages
+from roomkit_core.builtin.sqlite_outcomes import Settlement, settle
 from roomkit_core.builtin.sqlite_session import Session
-from roomkit_core.builtin.sqlite_work import Settlement, settle
 from roomkit_core.builtin.sqlite_writer import Request
 from roomkit_core.errors import StoreError
 

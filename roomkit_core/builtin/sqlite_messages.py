@@ -11,11 +11,12 @@ import sqlite3
 from collections.abc import Sequence
 
 from roomkit_core.builtin.sqlite_batch import Batch
+from roomkit_core.builtin.sqlite_births import insert_work
 from roomkit_core.builtin.sqlite_commit import birth_of
 from roomkit_core.builtin.sqlite_keys import DECIDE, decision
+from roomkit_core.builtin.sqlite_outcomes import Settlement, settle
 from roomkit_core.builtin.sqlite_rooms import INSERT_EVENT
 from roomkit_core.builtin.sqlite_session import Session
-from roomkit_core.builtin.sqlite_work import Settlement, insert_work, settle
 from roomkit_core.models.changes import Committed
 from roomkit_core.models.packing import CREATED, INDEX, ROOM
 from roomkit_core.models.room import Version

@@ -17,6 +17,8 @@ def learn_names(session: Session, names: Sequence[tuple[str, str, str]]) -> None
 
 def join_early(session: Session, channel_id: str, names: Iterable[str], rank: str) -> str:
     """``rank``, raised by the early reports about ``names``, which are thereby used up."""
+    if not session.has_early():
+        return rank
     for name in names:
         early = session.one(_EARLY, channel_id, name)
         if early is not None:
@@ -45,6 +47,7 @@ def note_receipt(session: Session, channel_id: str, name: str, rank: str) -> boo
 def _keep(session: Session, channel_id: str, name: str, rank: str) -> None:
     """Remember a report about a delivery that nobody knows yet."""
     rank = join_early(session, channel_id, (name,), rank)
+    session.expect_early()
     session.run(
         "INSERT INTO early_receipts (channel_id, name, rank, at) VALUES (?, ?, ?, ?)",
         channel_id,

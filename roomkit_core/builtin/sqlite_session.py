@@ -17,13 +17,14 @@ class Session:
         may_claim: False for tools, which work beside the owner and hold no work.
     """
 
-    __slots__ = ("_seq", "db", "may_claim", "now")
+    __slots__ = ("_has_early", "_seq", "db", "may_claim", "now")
 
     def __init__(self, db: sqlite3.Connection, now: int, may_claim: bool) -> None:
         self.db = db
         self.now = now
         self.may_claim = may_claim
         self._seq: int | None = None
+        self._has_early: bool | None = None
 
     def next_seq(self) -> int:
         """A place in a lane that was never given and never will be again; gaps are no harm."""
@@ -32,6 +33,16 @@ class Session:
             self._seq = 0 if found is None else found[0]
         self._seq += 1
         return self._seq
+
+    def has_early(self) -> bool:
+        """Whether a provider's report waits for its delivery; nearly always there is none, so ask once."""
+        if self._has_early is None:
+            self._has_early = self.one("SELECT 1 FROM early_receipts LIMIT 1") is not None
+        return self._has_early
+
+    def expect_early(self) -> None:
+        """Such a report is about to be written."""
+        self._has_early = True
 
     def one(self, statement: str, *values: Any) -> Any:
         """The first row, or None."""

@@ -21,17 +21,18 @@ from roomkit_core.builtin import sqlite_reads as reads
 from roomkit_core.builtin.clock import SystemClock
 from roomkit_core.builtin.sqlite_accept import accept
 from roomkit_core.builtin.sqlite_batch import Batch
+from roomkit_core.builtin.sqlite_claims import Claim, claim, is_anything_ready, renew
 from roomkit_core.builtin.sqlite_connection import SYNCHRONOUS
 from roomkit_core.builtin.sqlite_copies import backup
 from roomkit_core.builtin.sqlite_directory import values_from
 from roomkit_core.builtin.sqlite_file import StoreFile
 from roomkit_core.builtin.sqlite_keys import FIND_KEY, FIND_KEYS, decided_keys, result_of
+from roomkit_core.builtin.sqlite_outcomes import Settlement, expire
 from roomkit_core.builtin.sqlite_purge import purge
 from roomkit_core.builtin.sqlite_receipts import note_receipt
 from roomkit_core.builtin.sqlite_rooms import delete_room
 from roomkit_core.builtin.sqlite_rows import pack_lane
 from roomkit_core.builtin.sqlite_session import Session
-from roomkit_core.builtin.sqlite_work import Claim, Settlement, claim, expire, is_anything_ready, renew
 from roomkit_core.errors import ConfigError, StoreError, UnsupportedError
 from roomkit_core.interfaces.clock import Clock
 from roomkit_core.interfaces.store import (
