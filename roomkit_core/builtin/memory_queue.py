@@ -89,7 +89,12 @@ class ClaimQueue:
 
     def pop(self) -> WorkRow:
         """Take out the row that :meth:`peek` has just shown."""
-        return self._rows[heappop(self._due)[2]]
+        due = self._due
+        entry = heappop(due)
+        while due and due[0] == entry:  # it left by its lane and came back at the same microsecond
+            heappop(due)
+            self._stale -= 1
+        return self._rows[entry[2]]
 
     def _is_current(self, entry: Entry) -> bool:
         row = self._rows.get(entry[2])

@@ -144,6 +144,9 @@ class BirthSuite(StoreContract):
             parts_done=1,
             retry_of="first-row",
             created_at=clock.microseconds - 5,
+            provider_ids=("SM1",),
+            key=("sms", "+1", "SM0"),
+            quiet=30 * SECOND,
         )
         await writer.owe(owed)
         await claim(store)
@@ -168,6 +171,9 @@ class BirthSuite(StoreContract):
             "retry_of",
             "created_at",
             "maybe_sent",
+            "provider_ids",
+            "key",
+            "quiet",
         )
         for name in kept:
             assert getattr(owed, name) == getattr(claimed, name) == getattr(settled, name), name

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from roomkit_core.interfaces.store import ConversationStore
+from roomkit_core.models.work import WorkRow, WorkState
 from tests.stores.clock import ManualClock
-from tests.stores.makers import Writer
+from tests.stores.makers import Writer, delivery
 
 
 class StoreContract:
@@ -31,3 +32,11 @@ class StoreContract:
     def other(self, store: ConversationStore) -> Writer:
         """Another kit on the same store and room."""
         return Writer(store, "kit-2")
+
+    @pytest.fixture
+    async def held(self, writer: Writer) -> WorkRow:
+        """A row in flight, token 1, with another one queued behind it; the room is there then."""
+        await writer.create()
+        row = delivery(row_id="held", state=WorkState.IN_FLIGHT)
+        committed = await writer.owe(row, delivery(row_id="queued"))
+        return committed.claims[0]

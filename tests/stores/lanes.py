@@ -163,6 +163,17 @@ class LaneSuite(StoreContract):
         assert sorted(ids(again)) == sorted(ids(by_lane[:50]) + ids(rows[90:]))
         assert await claim(store) == []
 
+    async def test_a_row_that_comes_back_at_once_is_claimed_once(
+        self, store: ConversationStore, writer: Writer
+    ) -> None:
+        await writer.create()
+        owed = delivery()
+        await writer.owe(owed)
+        await claim(store, lanes=[owed.lane])
+        await store.settle(owed.id, 1, AGAIN, due_in=0)
+
+        assert [(row.id, row.token) for row in await claim(store)] == [(owed.id, 2)]
+
     async def test_a_head_that_is_not_due_is_not_claimed_by_its_lane_either(
         self, store: ConversationStore, writer: Writer, clock: ManualClock
     ) -> None:

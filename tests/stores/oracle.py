@@ -12,6 +12,7 @@ from roomkit_core.models.work import OPEN_STATES, Outcome, WorkKind, WorkRow, Wo
 from tests.stores.clock import ManualClock
 from tests.stores.contract import StoreContract
 from tests.stores.makers import Writer, delivery
+from tests.stores.reference import ready_at
 
 STEPS = 150
 LANES = [(), ("a",), ("b",), ("c",)]
@@ -31,7 +32,7 @@ def claimable(rows: list[WorkRow], now: int) -> list[str]:
     """Ids of what can be claimed, those that have waited longest first: read off the table, without any index."""
     due = []
     for row in heads(rows):
-        at = row.lease_until if row.state is WorkState.IN_FLIGHT else row.due
+        at = ready_at(row)
         if at is not None and at <= now:
             due.append((at, row.seq, row.id))
     return [row_id for _, _, row_id in sorted(due)]
@@ -59,6 +60,7 @@ class Chaos:
             self.renew,
             self.wait,
             self.withdraw,
+            self.cancel,
             self.expire,
             self.settle_late,
         )
@@ -78,6 +80,7 @@ class Chaos:
                     kind=pick([WorkKind.DELIVERY, WorkKind.ASK]),
                     event_id=pick(["x", "y"]),
                     expires_at=pick([None, self.clock.microseconds + 50_000_000]),
+                    quiet=pick([0, 0, 20_000_000]),
                 )
             )
         before = await self.rows()
@@ -137,6 +140,11 @@ class Chaos:
     async def withdraw(self) -> None:
         if self.random.random() < 0.3:
             await self.writer.write(withdrawals=(Withdrawal("detached", event_id="x"),))
+
+    async def cancel(self) -> None:
+        row = self.random.choice(await self.rows() or [None])
+        if row is not None:
+            await self.writer.write(expected=None, withdrawals=(Withdrawal("cancelled", row_id=row.id),))
 
     async def expire(self) -> None:
         now = self.clock.microseconds

@@ -31,13 +31,6 @@ def sent(*provider_ids: str) -> Outcome:
 
 
 class OutcomeSuite(StoreContract):
-    @pytest.fixture
-    async def held(self, store: ConversationStore, writer: Writer) -> WorkRow:
-        """A row in flight, token 1, with another one queued behind it."""
-        await writer.create()
-        committed = await writer.owe(delivery(row_id="held", state=IN_FLIGHT), delivery(row_id="queued"))
-        return committed.claims[0]
-
     # ----------------------------------------------------------------------------------------------- settling
 
     @pytest.mark.parametrize("state", FINAL)

@@ -1,51 +1,25 @@
-"""The journal, receipts, retries, and what is listed and forgotten (PROTOCOL 2; L11)."""
+"""Receipts of providers, and rows as they are listed (PROTOCOL 2; L11)."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from roomkit_core.interfaces.store import Accepted, ConversationStore, Cutoffs, Known, WorkFilter
-from roomkit_core.models.changes import Committed, Discharge, KeyResult
-from roomkit_core.models.content import TextContent
-from roomkit_core.models.message import InboundMessage
+from roomkit_core.interfaces.store import ConversationStore, WorkFilter
+from roomkit_core.models.enums import ReceiptRank
 from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
 from tests.stores.clock import ManualClock
 from tests.stores.contract import StoreContract
+from tests.stores.journal import message
 from tests.stores.lanes import ids, state_of
-from tests.stores.makers import (
-    FAILED,
-    SENT,
-    UNKNOWN,
-    Writer,
-    claim,
-    decided,
-    delivery,
-    get_row,
-    key,
-    text_event,
-)
+from tests.stores.makers import AGAIN, FAILED, SENT, UNKNOWN, Writer, claim, delivery, get_row, key
 from tests.stores.outcomes import sent
 
-IN_FLIGHT, PENDING, SUPPRESSED = WorkState.IN_FLIGHT, WorkState.PENDING, WorkState.SUPPRESSED
-SECOND = 1_000_000
-FINAL = [state for state in WorkState if state not in (PENDING, IN_FLIGHT, WorkState.UNKNOWN)]
-
-
-def message(text: str = "hello", **fields: Any) -> InboundMessage:
-    return InboundMessage(**{"channel_id": "sms", "sender_id": "+1", "content": TextContent(body=text), **fields})
+IN_FLIGHT, PENDING = WorkState.IN_FLIGHT, WorkState.PENDING
 
 
 class RecordSuite(StoreContract):
-    @pytest.fixture
-    async def held(self, store: ConversationStore, writer: Writer) -> WorkRow:
-        """A row in flight, token 1, with another one queued behind it."""
-        await writer.create()
-        committed = await writer.owe(delivery(row_id="held", state=IN_FLIGHT), delivery(row_id="queued"))
-        return committed.claims[0]
-
     # ----------------------------------------------------------------------------------------------- receipts
 
     async def test_the_rank_of_a_receipt_only_grows(self, store: ConversationStore, held: WorkRow) -> None:
@@ -97,138 +71,106 @@ class RecordSuite(StoreContract):
         assert retry is not None
         assert (retry.receipt_rank, (await state_of(store, held)).receipt_rank) == ("delivered", "none")
 
+    async def test_each_part_of_a_delivery_is_reported_by_its_own_id(
+        self, store: ConversationStore, held: WorkRow
+    ) -> None:
+        await store.settle(held.id, 1, Outcome(IN_FLIGHT, provider_ids=("SM1",)), parts_done=1)
+        assert await store.note_receipt("sms", "SM1", "accepted", 0)
+        assert not await store.note_receipt("sms", "SM2", "delivered", 0)
+        assert (await state_of(store, held)).receipt_rank == "accepted"
+
+        await store.settle(held.id, 1, Outcome(IN_FLIGHT, provider_ids=("SM2",)), parts_done=2)
+
+        assert (await state_of(store, held)).receipt_rank == "delivered"
+
+    @pytest.mark.parametrize("ranks", [("read", "delivered"), ("delivered", "read")], ids=" then ".join)
+    async def test_of_several_early_reports_the_highest_is_joined(
+        self, store: ConversationStore, held: WorkRow, ranks: tuple[str, str]
+    ) -> None:
+        for number, rank in enumerate(ranks):
+            assert not await store.note_receipt("sms", f"SM{number}", rank, 0)
+
+        await store.settle(held.id, 1, sent("SM0", "SM1"))
+
+        assert (await state_of(store, held)).receipt_rank == "read"
+
+    async def test_an_early_report_is_joined_once(
+        self, store: ConversationStore, writer: Writer, held: WorkRow
+    ) -> None:
+        await store.note_receipt("sms", "SM1", "read", 0)
+        await store.settle(held.id, 1, sent("SM1"))
+        await writer.owe(delivery(("other",), row_id="other", state=IN_FLIGHT))
+
+        await store.settle("other", 1, sent("SM1"))
+
+        row = await get_row(store, "other")
+        assert row is not None
+        assert row.receipt_rank == "none"
+
+    async def test_a_report_between_the_call_and_a_takeover_is_kept_by_the_row(
+        self, store: ConversationStore, held: WorkRow, clock: ManualClock
+    ) -> None:
+        clock.advance(61)
+        assert await store.note_receipt("sms", held.provider_key, "delivered", 0)
+
+        (taken,) = await claim(store, "kit-2")
+
+        assert (taken.token, taken.receipt_rank) == (2, "delivered")
+        await store.settle(held.id, 2, FAILED)
+        assert (await state_of(store, held)).receipt_rank == "delivered"
+
+    @pytest.mark.parametrize("outcome", [AGAIN, UNKNOWN], ids=["again", "unknown"])
+    async def test_a_report_about_a_row_that_waits_changes_nothing_but_its_rank(
+        self, store: ConversationStore, held: WorkRow, clock: ManualClock, outcome: Outcome
+    ) -> None:
+        await store.settle(held.id, 1, outcome, due_in=10)
+        before = await state_of(store, held)
+
+        assert await store.note_receipt("sms", held.provider_key, "delivered", 0)
+
+        assert await state_of(store, held) == before._replace(receipt_rank="delivered")
+        clock.advance(10)
+        assert ids(await claim(store)) == [held.id]
+
+    async def test_a_report_from_a_channel_that_nobody_knows_is_kept_without_harm(
+        self, store: ConversationStore, held: WorkRow
+    ) -> None:
+        assert not await store.note_receipt("nowhere", "SM1", "read", 0)
+        await store.settle(held.id, 1, sent("SM1"))
+
+        assert (await state_of(store, held)).receipt_rank == "none"
+
+    async def test_an_id_of_an_incoming_message_is_no_name_of_a_delivery(self, store: ConversationStore) -> None:
+        accepted = await store.accept(message(), ("sms", "+1"), key("SM1"))
+
+        assert not await store.note_receipt("sms", "SM1", "delivered", 0)
+
+        row = await get_row(store, accepted.id)
+        assert row is not None
+        assert row.receipt_rank == "none"
+
+    async def test_after_its_room_is_gone_a_report_finds_nothing(self, store: ConversationStore, held: WorkRow) -> None:
+        await store.settle(held.id, 1, sent("SM1"))
+        await store.delete_room("room")
+
+        for name in ("SM1", held.provider_key):
+            assert not await store.note_receipt("sms", name, "read", 0)
+
+    @pytest.mark.parametrize("low", list(ReceiptRank))
+    async def test_ranks_have_one_order(self, store: ConversationStore, held: WorkRow, low: ReceiptRank) -> None:
+        await store.settle(held.id, 1, sent("SM1"))
+        ranks = list(ReceiptRank)
+        await store.note_receipt("sms", "SM1", low, 0)
+
+        for high in ranks:
+            before = (await state_of(store, held)).receipt_rank
+            grew = ranks.index(high) > ranks.index(ReceiptRank(before))
+            assert await store.note_receipt("sms", "SM1", high, 0) is grew
+            assert (await state_of(store, held)).receipt_rank == (high if grew else before)
+
     async def test_a_rank_that_is_none_is_a_mistake(self, store: ConversationStore, held: WorkRow) -> None:
         with pytest.raises(ValueError, match="delightful"):
             await store.note_receipt("sms", held.id, "delightful", 0)
-
-    # ------------------------------------------------------------------------------------------------ journal
-
-    async def test_an_accepted_message_is_a_row_that_holds_the_message(
-        self, store: ConversationStore, clock: ManualClock
-    ) -> None:
-        received = message("hi", metadata={"a": [1]}, session=object(), provider_message_id="SM1")
-
-        accepted = await store.accept(received, ("sms", "+1"), key("SM1"))
-
-        assert isinstance(accepted, Accepted)
-        assert accepted.claim is None
-        row = await get_row(store, accepted.id)
-        assert row is not None
-        assert (row.kind, row.state, row.lane, row.channel_id) == (WorkKind.INBOUND, PENDING, ("sms", "+1"), "sms")
-        assert (row.room_id, row.key, row.due) == (None, key("SM1"), clock.microseconds)
-        (payload,) = row.payload
-        assert InboundMessage.model_validate_json(payload) == received.model_copy(update={"session": None})
-        assert "session" not in json.loads(payload)
-
-    async def test_an_accepted_message_is_claimed_at_birth_only_in_an_empty_lane(
-        self, store: ConversationStore
-    ) -> None:
-        first = await store.accept(message(), ("sms", "+1"), None, owner="kit-1", lease=30.0)
-        second = await store.accept(message(), ("sms", "+1"), None, owner="kit-1", lease=30.0)
-        third = await store.accept(message(), ("sms", "+2"), None, owner="kit-1")
-
-        assert isinstance(first, Accepted)
-        assert first.claim is not None
-        assert (first.claim.owner, first.claim.token, first.claim.attempts) == ("kit-1", 1, 1)
-        assert isinstance(second, Accepted)
-        assert isinstance(third, Accepted)
-        assert (second.claim, third.claim) == (None, None)
-        assert ids(await claim(store)) == [third.id]
-
-    async def test_a_redelivered_message_is_known_whatever_became_of_it(
-        self, store: ConversationStore, writer: Writer
-    ) -> None:
-        await writer.create()
-        accepted = await store.accept(message(), ("sms", "+1"), key("SM1"))
-        assert isinstance(accepted, Accepted)
-
-        assert await store.accept(message(), ("sms", "+1"), key("SM1")) == Known(accepted.id, PENDING)
-        (claimed,) = await claim(store)
-        await writer.write(
-            events=(text_event(),),
-            keys=(decided("SM1"),),
-            discharges=(Discharge(claimed.id, 1, Outcome(WorkState.DONE)),),
-        )
-        assert await store.accept(message(), ("sms", "+1"), key("SM1")) == Known(accepted.id, WorkState.DONE)
-        assert len(await store.list_work(WorkFilter())) == 1
-
-    @pytest.mark.parametrize(("blocked", "state"), [(False, WorkState.DONE), (True, WorkState.REFUSED)])
-    async def test_a_message_that_was_decided_without_the_journal_is_known_too(
-        self, store: ConversationStore, writer: Writer, blocked: bool, state: WorkState
-    ) -> None:
-        event = text_event()
-        await writer.create(events=(event,), keys=((key("SM1"), KeyResult("room", event.id, blocked)),))
-
-        assert await store.accept(message(), ("sms", "+1"), key("SM1")) == Known(event.id, state)
-        assert await store.list_work(WorkFilter()) == []
-
-    async def test_a_message_without_a_key_is_new_each_time(self, store: ConversationStore) -> None:
-        for _ in range(2):
-            assert isinstance(await store.accept(message(), ("sms", "+1"), None), Accepted)
-
-    async def test_a_journaled_message_does_not_decide_its_key(self, store: ConversationStore, writer: Writer) -> None:
-        await writer.create()
-        await store.accept(message(), ("sms", "+1"), key("SM1"))
-
-        direct = await writer.commit(events=(text_event(),), keys=(decided("SM1"),))
-
-        assert isinstance(direct, Committed)
-
-    # ------------------------------------------------------------------------------------ retries, forgetting
-
-    async def test_a_retry_is_a_copy_at_the_tail_and_the_old_row_stays_final(
-        self, store: ConversationStore, writer: Writer, held: WorkRow
-    ) -> None:
-        await store.settle(held.id, 1, UNKNOWN, due_in=0)
-        (second,) = await claim(store)
-        await store.settle(held.id, second.token, FAILED, parts_done=1)
-        failed = await state_of(store, held)
-        retry = delivery(
-            row_id="retry",
-            retry_of="held",
-            provider_key=failed.provider_key,
-            parts_done=1,
-            maybe_sent=True,
-            state=IN_FLIGHT,
-        )
-
-        committed = await writer.write(work=(retry,))
-
-        assert committed.claims == ()
-        assert ids(await claim(store)) == ["queued"]
-        await store.settle("queued", 1, SENT)
-        (claimed,) = await claim(store)
-        assert (claimed.id, claimed.provider_key, claimed.parts_done) == ("retry", "held", 1)
-        assert (claimed.maybe_sent, claimed.attempts) == (True, 1)
-        assert await state_of(store, held) == failed
-
-    async def test_purging_forgets_what_was_settled_before_a_moment(
-        self, store: ConversationStore, writer: Writer, held: WorkRow, clock: ManualClock
-    ) -> None:
-        await store.settle("held", 1, sent("SM1"))
-        accepted = await store.accept(message(), ("sms", "+1"), key("SM1"), owner="kit-1", lease=60.0)
-        assert isinstance(accepted, Accepted)
-        await store.settle(accepted.id, 1, Outcome(WorkState.QUARANTINED))
-        clock.advance(100)
-        await claim(store)
-        await store.settle("queued", 1, SENT)
-
-        cutoffs = Cutoffs(settled=clock.microseconds, dead=clock.microseconds)
-        assert await store.purge(cutoffs) == 2
-        assert await store.purge(cutoffs) == 0
-
-        assert ids(await store.list_work(WorkFilter())) == ["queued"]
-        assert not await store.note_receipt("sms", "SM1", "read", 0)
-        assert isinstance(await store.accept(message(), ("sms", "+1"), key("SM1")), Accepted)
-
-    async def test_purging_forgets_no_open_row(
-        self, store: ConversationStore, held: WorkRow, clock: ManualClock
-    ) -> None:
-        clock.advance(1_000_000)
-
-        now = clock.microseconds
-        assert await store.purge(Cutoffs(settled=now, dead=now, bodies=now)) == 0
-        assert len(await store.list_work(WorkFilter())) == 2
 
     # ------------------------------------------------------------------------------------------------ listing
 

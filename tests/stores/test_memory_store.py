@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from roomkit_core.builtin.memory_store import InMemoryStore
+from roomkit_core.errors import UnsupportedError
 from roomkit_core.interfaces.store import ConversationStore, Cutoffs
 from roomkit_core.models.base import evolve
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, KeyResult, Withdrawal
@@ -33,6 +34,18 @@ class TestInMemoryStore(StoreSuite):
     @pytest.fixture
     def store(self, clock: ManualClock) -> ConversationStore:
         return InMemoryStore(clock=clock)
+
+    async def fresh_store(self, clock: ManualClock) -> ConversationStore:
+        return InMemoryStore(clock=clock)
+
+
+async def test_what_does_not_outlive_the_process_is_neither_durable_nor_backed_up() -> None:
+    store = InMemoryStore()
+
+    assert (store.is_process_local, store.is_durable) == (True, False)
+    with pytest.raises(UnsupportedError) as refused:
+        await store.backup("copy")
+    assert refused.value.code == "store.no_backup"
 
 
 # ------------------------------------------------------------------------------------------------------------ cost

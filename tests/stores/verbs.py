@@ -290,3 +290,11 @@ class VerbSuite(StoreContract):
         assert await store.room_exists("room")
         for _ in range(2):
             await store.close()
+
+    async def test_a_store_that_works_has_not_failed_and_can_be_probed(self, store: ConversationStore) -> None:
+        await store.create_room(Room(id="room"))
+
+        await store.probe()
+
+        assert store.failure is None
+        assert await store.room_exists("room")
