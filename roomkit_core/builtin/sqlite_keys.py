@@ -13,12 +13,11 @@ FIND_KEY = """SELECT k.room_id, k.event_id, k.blocked, k.reason, k.epoch, h.epoc
     FROM keys k LEFT JOIN heads h ON h.room_id = k.room_id
     WHERE k.name = ?3 AND k.channel_id = ?1 AND k.sender = ?2"""
 
-FIND_KEYS = """SELECT json_group_array(json_array(channel_id, sender, name, at, result)) FROM (
-    SELECT k.channel_id, k.sender, k.name, k.at,
-        json_array(k.room_id, k.event_id, k.blocked, k.reason, k.epoch, h.epoch) AS result
+FIND_KEYS = """SELECT json_group_array(json_array(
+        k.channel_id, k.sender, k.name, k.at, k.room_id, k.event_id, k.blocked, k.reason, k.epoch, h.epoch
+    ))
     FROM (SELECT * FROM keys WHERE name = ?1 UNION SELECT * FROM keys WHERE event_id = ?1) k
-    LEFT JOIN heads h ON h.room_id = k.room_id
-)"""
+    LEFT JOIN heads h ON h.room_id = k.room_id"""
 
 DECIDE = """INSERT INTO keys (channel_id, sender, name, room_id, event_id, blocked, reason, epoch, at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT epoch FROM heads WHERE room_id = ?4), ?8)"""
@@ -47,7 +46,7 @@ def decision(key: Key, result: KeyResult, now: int) -> tuple[Any, ...]:
 def decided_keys(rows: Sequence[Any]) -> list[DecidedKey]:
     """What :data:`FIND_KEYS` found; oldest first, the key breaking ties."""
     found = []
-    for channel_id, sender, name, at, result in rows:
+    for channel_id, sender, name, at, *result in rows:
         known = result_of(result)
         if known is not None:
             found.append(DecidedKey((channel_id, sender, name), known, at))

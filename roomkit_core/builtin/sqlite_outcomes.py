@@ -8,7 +8,7 @@ from typing import NamedTuple
 from roomkit_core.builtin.sqlite_receipts import join_early, learn_names
 from roomkit_core.builtin.sqlite_rows import CHANGE, END, Values, change_values, end_values, pack_lane
 from roomkit_core.builtin.sqlite_session import Session
-from roomkit_core.builtin.sqlite_work import NOTE_ATTEMPT, PROMOTE, attempt, find_rows, open_rows
+from roomkit_core.builtin.sqlite_work import NOTE_ATTEMPT, PROMOTE, attempt, find_rows, heads_of, let_go_on, open_rows
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.work import GOOD_ENDS, OPEN_STATES, Outcome, WorkRow, WorkState
 
@@ -160,16 +160,9 @@ def end_waiting(session: Session, rows: Sequence[WorkRow]) -> None:
     """End rows that nobody holds, wherever in their lanes they stand; a lane whose head ends goes on."""
     if not rows:
         return
-    lanes = {pack_lane(row.lane) for row in rows if row.lane}
-    former = {lane: _head(session, lane) for lane in lanes}
+    former = heads_of(session, {lane for row in rows if (lane := pack_lane(row.lane)) is not None})
     session.each(
         END,
         [end_values(row._replace(settled_at=session.now, owner=None, lease_until=None, due=None)) for row in rows],
     )
-    ended = {row.seq for row in rows}
-    session.each(PROMOTE, [(session.now, lane) for lane, head in former.items() if head in ended])
-
-
-def _head(session: Session, lane: str | None) -> int | None:
-    found = session.one("SELECT seq FROM work WHERE lane = ? AND settled_at IS NULL ORDER BY seq LIMIT 1", lane)
-    return None if found is None else found[0]
+    let_go_on(session, former)

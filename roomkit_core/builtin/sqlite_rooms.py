@@ -5,7 +5,7 @@ from __future__ import annotations
 from roomkit_core.builtin.memory_batch import Prepared
 from roomkit_core.builtin.memory_rooms import PackedBinding, PackedRoom
 from roomkit_core.builtin.sqlite_session import Session
-from roomkit_core.builtin.sqlite_work import forget_rows
+from roomkit_core.builtin.sqlite_work import forget_rows, heads_of, let_go_on
 from roomkit_core.errors import EventNotFoundError
 from roomkit_core.models.changes import ChangeSet
 from roomkit_core.models.packing import ID, INDEX, Packed, with_index
@@ -187,7 +187,10 @@ def delete_room(session: Session, room_id: str) -> bool:
     """Remove a room with all that belongs to it; its keys find out by themselves."""
     if not session.run("DELETE FROM heads WHERE room_id = ?", room_id):
         return False
+    open_lanes = "SELECT DISTINCT lane FROM work WHERE room_id = ? AND settled_at IS NULL AND lane IS NOT NULL"
+    former = heads_of(session, [lane for (lane,) in session.all(open_lanes, room_id)])
     forget_rows(session, [row_id for (row_id,) in session.all("SELECT id FROM work WHERE room_id = ?", room_id)])
+    let_go_on(session, former)
     for table in (
         "rooms",
         "events",

@@ -74,6 +74,9 @@ class SQLiteStore(ConversationStore):
         role: ``owner``: one process, which migrates the file and works on what is owed. ``tool``: a command beside the
             owner: it writes, but holds no work; rows that ask for a claim are stored pending. ``reader``: reads only.
 
+    Attributes:
+        path: The file.
+
     Raises:
         ConfigError: The path is none, or an argument is not one of the words above.
     """
@@ -89,10 +92,10 @@ class SQLiteStore(ConversationStore):
         synchronous: str = "full",
         role: str = "owner",
     ) -> None:
-        self._path = os.fspath(path)
-        if self._path in ("", ":memory:"):
+        self.path = os.fspath(path)
+        if self.path in ("", ":memory:"):
             raise ConfigError(
-                f"{self._path!r} is no path of a file",
+                f"{self.path!r} is no path of a file",
                 hint="Use InMemoryStore for a store that is gone with the process.",
             )
         if synchronous not in SYNCHRONOUS or role not in ROLES:
@@ -117,7 +120,7 @@ class SQLiteStore(ConversationStore):
             self._opening = anyio.Lock()
         async with self._opening:
             if self._file is None:
-                file = StoreFile(self._path, self._now, self._synchronous, self._role)
+                file = StoreFile(self.path, self._now, self._synchronous, self._role)
                 with anyio.CancelScope(shield=True):
                     await to_thread.run_sync(file.open)
                 self._file = file
@@ -146,12 +149,12 @@ class SQLiteStore(ConversationStore):
             StoreError: It could not be written; what was at ``path`` is as it was.
         """
         self._opened()
-        await to_thread.run_sync(backup, self._path, os.fspath(path))
+        await to_thread.run_sync(backup, self.path, os.fspath(path))
 
     def _opened(self) -> StoreFile:
         if self._file is None:
             raise StoreError(
-                f"the store {self._path} is not open", code="store.closed", hint="Await open() first.", retryable=False
+                f"the store {self.path} is not open", code="store.closed", hint="Await open() first.", retryable=False
             )
         return self._file
 

@@ -13,6 +13,8 @@ from roomkit_core.builtin.sqlite_rows import COLUMNS, Values, unpack_row
 from roomkit_core.builtin.sqlite_session import Session, as_list
 from roomkit_core.models.work import WorkRow, WorkState
 
+_HEAD = "SELECT seq FROM work WHERE lane = ? AND settled_at IS NULL ORDER BY seq LIMIT 1"
+
 PROMOTE = """UPDATE work SET due = coalesce(due, ?1), ready = coalesce(due, ?1) WHERE seq = (
     SELECT seq FROM work WHERE lane = ?2 AND settled_at IS NULL ORDER BY seq LIMIT 1
 )"""
@@ -32,6 +34,21 @@ def find_rows(session: Session, row_ids: Iterable[str]) -> dict[str, WorkRow]:
 def open_rows(session: Session, where: str, values: Sequence[object]) -> list[WorkRow]:
     """The rows for which a condition holds that bounds them by an index."""
     return [unpack_row(columns) for columns in session.all(f"SELECT {COLUMNS} FROM work WHERE {where}", *values)]
+
+
+def heads_of(session: Session, lanes: Iterable[str]) -> dict[str, int]:
+    """The ``seq`` of the head of each lane, all of which have an open row."""
+    return {lane: session.one(_HEAD, lane)[0] for lane in lanes}
+
+
+def let_go_on(session: Session, former: dict[str, int]) -> None:
+    """Let the lanes go on whose head is not open any more; the others wait as they did."""
+    over = [
+        lane
+        for lane, seq in former.items()
+        if session.one("SELECT 1 FROM work WHERE seq = ? AND settled_at IS NULL", seq) is None
+    ]
+    session.each(PROMOTE, [(session.now, lane) for lane in over])
 
 
 def attempt(
