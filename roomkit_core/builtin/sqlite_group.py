@@ -7,18 +7,21 @@ any, and the connection is made anew.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from roomkit_core.builtin.sqlite_batch import Batch
 from roomkit_core.builtin.sqlite_commit import commit
-from roomkit_core.builtin.sqlite_errors import OWN_FAULTS, member_error, translated
+from roomkit_core.builtin.sqlite_errors import OWN_FAULTS, bare, member_error, translated
 from roomkit_core.builtin.sqlite_messages import Apart, commit_messages
 from roomkit_core.builtin.sqlite_outcomes import Settlement, settle
 from roomkit_core.builtin.sqlite_session import Session
 from roomkit_core.builtin.sqlite_writer import Request
 from roomkit_core.errors import StoreError
+
+log = logging.getLogger("roomkit.store")
 
 Requests = list[Request[Any]]
 Written = tuple[Request[Any], Any, Exception | None]
@@ -84,17 +87,22 @@ class GroupCommit:
 
     def _fail(self, requests: Requests, error: Exception) -> None:
         self.close()
-        if isinstance(error, StoreError):
-            failure = error
-        elif isinstance(error, sqlite3.Error):
-            failure = translated(error, "the store could not write")
-        else:
-            failure = StoreError(f"the store could not write: {error!r}")
-            failure.__cause__ = error
-        failure.__traceback__ = None
+        failure = _failure(error)
         for request in requests:
             request.answer, request.error = None, failure
         self._written(0, failure)
+
+
+def _failure(error: Exception) -> StoreError:
+    if isinstance(error, sqlite3.Error):
+        return translated(error, "the store could not write")
+    if not isinstance(error, StoreError):
+        log.error("the store could not write", exc_info=error)
+        failure = StoreError(f"the store could not write: {error!r}")
+        failure.__cause__ = bare(error)
+        return failure
+    bare(error)
+    return error
 
 
 def _runs(requests: Requests) -> Iterator[Requests]:
