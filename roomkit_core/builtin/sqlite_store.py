@@ -116,6 +116,9 @@ class SQLiteStore(ConversationStore):
     # --------------------------------------------------------------------------------------------------- life
 
     async def open(self) -> None:
+        if self._file is not None:
+            self._file.check_process()
+            return
         if self._opening is None:
             self._opening = anyio.Lock()
         async with self._opening:
@@ -124,12 +127,12 @@ class SQLiteStore(ConversationStore):
                 with anyio.CancelScope(shield=True):
                     await to_thread.run_sync(file.open)
                 self._file = file
-            self._file.check_process()
 
     async def close(self) -> None:
-        file, self._file = self._file, None
+        file = self._file
         if file is not None:
             file.check_process()
+            self._file = None
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(file.close)
 
