@@ -36,7 +36,7 @@ class Hosted(Protocol):
         """Start."""
         ...
 
-    async def __aexit__(self, *error: Any) -> Any:
+    async def __aexit__(self, *error: object) -> Any:
         """Stop in order."""
         ...
 
