@@ -1,7 +1,7 @@
 """A chat room in the browser, with a bot: ``make demo``, or ``python -m examples.web_chat``.
 
-The bot is the hook ``answer``; what it owes survives ``kill -9``, because it is durable and the kit has a file. The rest
-is wiring: two plugins from the kit's catalog, and who may open a room.
+The bot is the hook ``answer``; what it owes survives ``kill -9``, because it is durable and the kit has a file. The
+rest is wiring: two plugins from the kit's catalog, and who may open a room.
 """
 
 from __future__ import annotations
