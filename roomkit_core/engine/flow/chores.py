@@ -7,6 +7,7 @@ from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.pump import Chore
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.errors import StoreError
+from roomkit_core.hooks.node import inside
 from roomkit_core.interfaces.store import Cutoffs
 
 EXPIRE_EVERY = 5.0
@@ -59,10 +60,14 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
         except StoreError:
             return
 
+    async def ask_ready() -> None:
+        with inside(ports.kit, "channel"):
+            await gates.ask_ready()
+
     return (
         Chore("heartbeat", ports.lease / 3, holdings.renew),
         Chore("expire", EXPIRE_EVERY, expire),
         Chore("purge", PURGE_EVERY, purge),
         Chore("probe", PROBE_EVERY, probe),
-        Chore("ready", READY_EVERY, gates.ask_ready),
+        Chore("ready", READY_EVERY, ask_ready),
     )
