@@ -91,14 +91,11 @@ class Background:
 
     async def open(self) -> TaskGroup | None:
         """Begin on this loop. On trio, opens the task group that :meth:`close_group` has to end in the same task."""
-        if self.closed or self._loop is not None:
+        if self.closed or self._loop is not None or _running_loop() is not None:
             self.check()
             return None
-        self.new_bounds = bounds_of(type(anyio.CancelScope()))
-        self._loop = _running_loop()
-        if self._loop is not None:
-            return None
         self._loop = _trio_token()
+        self.new_bounds = bounds_of(sys.modules["trio"].CancelScope)
         holder = await anyio.create_task_group().__aenter__()
         # The jobs have a group of their own inside a task of the holder: the holder's scope is around the body of
         # ``async with kit``, which must not be cancelled together with the jobs, nor they with it.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from roomkit_core.background import Bounds
 from roomkit_core.interfaces.channel import Channel, source_from_message
 from roomkit_core.models.base import EMPTY, build
 from roomkit_core.models.delivery import DeliveryError, DeliveryResult
@@ -10,6 +14,8 @@ from roomkit_core.models.event import EventSource
 from roomkit_core.models.message import InboundMessage
 
 MAX_SOURCES = 1024
+
+DrainWithin = Callable[[Bounds], Coroutine[Any, Any, None]]
 
 
 class Target:
@@ -21,6 +27,7 @@ class Target:
         translates_plainly: Its class leaves the translation of messages to the default.
         is_asked: Its class answers events, whatever it is bound as.
         on_hint: The channel's own.
+        drain_within: The channel's own, if it has one: its drain in bounds that the caller lends.
         live_results: Number of clients that were told to the result that says so.
         running: How many of its rows are worked on.
         is_wanted: Whether a commit has asked for a runner while none was free.
@@ -31,6 +38,7 @@ class Target:
         "_sources",
         "channel",
         "channel_id",
+        "drain_within",
         "is_asked",
         "is_live",
         "is_wanted",
@@ -51,6 +59,7 @@ class Target:
         self.is_wanted = False
         self.started = False
         self.on_hint = channel.on_hint
+        self.drain_within: DrainWithin | None = getattr(channel, "drain_within", None)
         self.live_results = LiveResults(channel.channel_id)
         self._sources: dict[str, EventSource] = {}
 

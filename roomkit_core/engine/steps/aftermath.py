@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from roomkit_core.background import Bounds
 from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.live import drain_inline, spawn_drain
 from roomkit_core.engine.flow.runners import Runners, Work
@@ -267,11 +268,11 @@ class Aftermath:
 
     # --- live targets ---
 
-    async def drain(self) -> None:
+    async def drain(self, bounds: Bounds) -> None:
         """Send what the hints queued, in the caller's task; if the caller is cancelled, tasks of the kit go on."""
         live, self.live = self.live, ()
         try:
-            await drain_inline(self._ports, live, self.follow)
+            await drain_inline(self._ports, live, self.follow, bounds)
         except BaseException:
             spawn_drain(self._ports, live, None)
             raise

@@ -67,26 +67,30 @@ class Passage(ABC, Generic[T]):
             self.aftermath.answer_to(node.follow())
 
     async def go(self) -> T:
-        """Take the steps until the commit within the bounds, then wait for what the caller wants to wait for."""
-        background = self.ports.background
-        if not background.is_started:
+        """Take the steps within the bounds, then wait for what the caller wants to wait for."""
+        if not self.ports.background.is_started:
             await begin(self.ports)
-        background.hold()
         try:
-            await self.bounds.run(self.steps())
+            await self.bounds.run(self._commit_and_drain())
         except Expired:
             return self.expired()
         except BaseException:
             self.aftermath.abandon()
             raise
+        if self.aftermath.following is not None and self.wait != "committed":
+            await self._follow(self.aftermath.following)
+        return self.result()
+
+    async def _commit_and_drain(self) -> None:
+        """Live targets are drained here because a cancel scope is open here; no time bounds it after the commit."""
+        background = self.ports.background
+        background.hold()
+        try:
+            await self.steps()
         finally:
             background.let_go()
-        if self.wait != "committed":
-            if self.aftermath.live:
-                await self.aftermath.drain()
-            if self.aftermath.following is not None:
-                await self._follow(self.aftermath.following)
-        return self.result()
+        if self.aftermath.live and self.wait != "committed":
+            await self.aftermath.drain(self.bounds)
 
     @abstractmethod
     async def steps(self) -> None:

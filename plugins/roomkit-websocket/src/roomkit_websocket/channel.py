@@ -14,6 +14,7 @@ from roomkit_websocket.directory import Directory
 from roomkit_websocket.sending import Sending
 
 if TYPE_CHECKING:
+    from roomkit_core.background import Bounds
     from roomkit_core.interfaces.kit import KitProtocol
     from roomkit_core.models.event import RoomEvent
     from roomkit_core.models.message import InboundMessage
@@ -192,6 +193,10 @@ class WebSocketChannel(Channel):
 
     async def drain(self) -> None:
         await self._sending.drain()
+
+    async def drain_within(self, bounds: Bounds) -> None:
+        """As :meth:`drain`, called by the kit in the scope of a message, whose bounds limit the sends meanwhile."""
+        await self._sending.drain(bounds)
 
     async def notify(self, client: Client, message: dict[str, Any]) -> None:
         """Send a message of the protocol to one client, behind what waits for it already."""
