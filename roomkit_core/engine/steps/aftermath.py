@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 
-from roomkit_core.background import Bounds
 from roomkit_core.engine.flow.following import Following
-from roomkit_core.engine.flow.live import drain_inline, spawn_drain
+from roomkit_core.engine.flow.live import spawn_drain
 from roomkit_core.engine.flow.runners import Runners, Work
 from roomkit_core.engine.state.commit import Batch
 from roomkit_core.engine.state.ports import Ports
@@ -27,6 +26,8 @@ from roomkit_core.models.room import Cursor
 from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
 log = logging.getLogger("roomkit.engine")
+
+_new = tuple.__new__  # a NamedTuple's own constructor costs twice as much, and each message takes one
 
 
 class Aftermath:
@@ -70,33 +71,32 @@ class Aftermath:
         for entry in batch.entries:
             if entry.plan.live:
                 self._hint(entry, epoch)
-        if batch.changes.withdrawals:
-            self._forget_withdrawn(unit)
-        if batch.changes.work:
-            self._start(batch, answer)
-        if batch.unasked:
-            self._tell_spent(batch)
+        is_plain = batch.changes.is_plain
+        if not is_plain:
+            self._hand_over_work(unit, batch, answer)
         if ports.hooks.has_observers or ports.handlers.has_any:
             self._observe(unit, batch)
-        if unit.draft.bindings is not None:
+        if not is_plain:
             self._tell_channels(unit, batch)
-        for announcement in unit.draft.announcements:
-            self._announce(unit, announcement)
-        if self.live and not self._inline:
+            for announcement in unit.draft.announcements:
+                self._announce(unit, announcement)
+        if not self._inline and self.live:
             self._pass_on(self.following if self._is_answer else None)
 
     def _hint(self, entry: Entry, epoch: str) -> None:
         event = entry.event
-        cursor = tuple.__new__(Cursor, (epoch, event.index))
+        room_id = event.room_id
+        cursor = _new(Cursor, (epoch, event.index))
         results: dict[str, DeliveryResult] = {}
         live = self.live
         for target in entry.plan.live:
+            channel_id = target.channel_id
             try:
-                clients = target.on_hint(event.room_id, event, cursor)
+                clients = target.on_hint(room_id, event, cursor)
             except Exception as error:
-                results[target.channel_id] = _hint_failed(target, event, error)
+                results[channel_id] = _hint_failed(target, event, error)
                 continue
-            results[target.channel_id] = target.live_results[clients]
+            results[channel_id] = target.live_results[clients]
             if clients and target not in live:
                 live = (*live, target)
         self.live = live
@@ -104,6 +104,14 @@ class Aftermath:
             self._results = {event.id: results}
         else:
             self._results[event.id] = results
+
+    def _hand_over_work(self, unit: Unit, batch: Batch, answer: Committed) -> None:
+        if batch.changes.withdrawals:
+            self._forget_withdrawn(unit)
+        if batch.changes.work:
+            self._start(batch, answer)
+        if batch.unasked:
+            self._tell_spent(batch)
 
     def _start(self, batch: Batch, answer: Committed) -> None:
         claims = {row.id: row for row in answer.claims}
@@ -268,17 +276,8 @@ class Aftermath:
 
     # --- live targets ---
 
-    async def drain(self, bounds: Bounds) -> None:
-        """Send what the hints queued, in the caller's task; if the caller is cancelled, tasks of the kit go on."""
-        live, self.live = self.live, ()
-        try:
-            await drain_inline(self._ports, live, self.follow, bounds)
-        except BaseException:
-            spawn_drain(self._ports, live, None)
-            raise
-
     def abandon(self) -> None:
-        """The caller is gone: leave to tasks of the kit what it would have drained."""
+        """The caller is gone: leave to tasks of the kit what it would have drained, or has not drained to the end."""
         self._inline = False
         self._pass_on(None)
 

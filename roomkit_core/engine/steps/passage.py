@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from roomkit_core.background import Expired
 from roomkit_core.engine.flow.following import Following
+from roomkit_core.engine.flow.live import drain_inline
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.steps.aftermath import Aftermath
@@ -89,8 +90,10 @@ class Passage(ABC, Generic[T]):
             await self.steps()
         finally:
             background.let_go()
-        if self.aftermath.live and self.wait != "committed":
-            await self.aftermath.drain(self.bounds)
+        aftermath = self.aftermath
+        if aftermath.live and self.wait != "committed":
+            await drain_inline(self.ports, aftermath.live, aftermath.follow, self.bounds)
+            aftermath.live = ()
 
     @abstractmethod
     async def steps(self) -> None:

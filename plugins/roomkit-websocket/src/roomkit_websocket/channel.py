@@ -169,34 +169,35 @@ class WebSocketChannel(Channel):
         clients: Iterable[Client]
         if directory.everywhere:
             clients = [*directory.everywhere.values(), *(members or {}).values()]
-        elif members is not None:
-            clients = members.values()
-        else:
+        elif members is None:
             return 0
+        else:
+            clients = members.values()
         hint = Hint(event, cursor)
+        most, ready = self.queue_size, self._sending.ready
         told = 0
         full: list[Client] | None = None
         for client in clients:
             queue = client.queue
-            if len(queue) >= self.queue_size:
+            if len(queue) >= most:
                 full = [*(full or ()), client]
                 continue
             queue.append(hint)
             told += 1
             if not client.listed:
                 client.listed = True
-                self._sending.ready.append(client)
+                ready.append(client)
         if full is not None:
             for client in full:
                 self._too_slow(client)
         return told
 
-    async def drain(self) -> None:
-        await self._sending.drain()
+    def drain(self) -> Coroutine[Any, Any, None]:
+        return self._sending.drain()
 
-    async def drain_within(self, bounds: Bounds) -> None:
+    def drain_within(self, bounds: Bounds) -> Coroutine[Any, Any, None]:
         """As :meth:`drain`, called by the kit in the scope of a message, whose bounds limit the sends meanwhile."""
-        await self._sending.drain(bounds)
+        return self._sending.drain(bounds)
 
     async def notify(self, client: Client, message: dict[str, Any]) -> None:
         """Send a message of the protocol to one client, behind what waits for it already."""

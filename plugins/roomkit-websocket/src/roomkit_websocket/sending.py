@@ -50,8 +50,7 @@ class Sending:
         self._late = late
         self._failed = failed
 
-    @coroutine
-    def drain(self, bounds: Bounds | None = None) -> Generator[Any, Any, None]:
+    async def drain(self, bounds: Bounds | None = None) -> None:
         """Send to everybody who is ready now. Who gets ready while this task waits has drains of their own.
 
         The ordinary case, one item and nothing to be entered beforehand, is written out: it runs with every message.
@@ -67,8 +66,8 @@ class Sending:
             client = ready.popleft()
             client.listed = False
             queue = client.queue
-            if not at_once or len(queue) != 1 or client.busy or client.held:
-                yield from self.flush(client)
+            if client.busy or client.held or len(queue) != 1 or not at_once:
+                await self.flush(client)
                 continue
             item = queue[0]
             client.busy = True
@@ -81,7 +80,7 @@ class Sending:
                 except Exception as error:
                     self._failed(client, error)
                 else:
-                    yield from self._outwait(client, sending, waiting_for, bounds)
+                    await self._outwait(client, sending, waiting_for, bounds)
                 if queue and queue[0] is item:
                     queue.popleft()
             finally:
@@ -89,6 +88,7 @@ class Sending:
                 if queue and not client.held:
                     self._leave(client)
 
+    @coroutine
     def _outwait(
         self, client: Client, sending: Sent, waiting_for: Any, bounds: Bounds | None
     ) -> Generator[Any, Any, None]:
