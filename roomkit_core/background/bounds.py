@@ -100,8 +100,8 @@ class Bounds:
             Expired: It ran out of time.
         """
         self._passage = passage
-        self.scope = self.new_scope()
-        self.scope.__enter__()
+        self.scope = scope = self.new_scope()
+        scope.__enter__()
         try:
             yielded = passage.send(None)
             while True:

@@ -34,6 +34,7 @@ class Background:
 
     def __init__(self) -> None:
         self._loop: object | None = None
+        self._here: Callable[[], object | None] = _running_loop
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: TaskGroup | None = None
         self._running = 0
@@ -67,11 +68,13 @@ class Background:
         Raises:
             KitStateError: ``kit.closed``; ``kit.wrong_loop``; ``kit.not_started`` on trio without an open nursery.
         """
+        if self.closed or self._loop is None or self._here() is not self._loop:
+            self._check()
+
+    def _check(self) -> None:
         if self.closed:
             raise KitStateError("this kit is closed", code="kit.closed", hint="Make a new RoomKit.")
-        loop = _running_loop() or _trio_token()
-        if loop is not self._loop:
-            self._bind(loop)
+        self._bind(_running_loop() or _trio_token())
 
     def _bind(self, loop: object | None) -> None:
         if self._loop is not None:
@@ -87,6 +90,7 @@ class Background:
                 hint="Use 'async with kit:', or 'await nursery.start(kit.run)'.",
             )
         self._loop = loop
+        self._here = sys.modules["asyncio"]._get_running_loop
         self.new_bounds = bounds_of(type(anyio.CancelScope()))
 
     async def open(self) -> TaskGroup | None:
@@ -95,6 +99,7 @@ class Background:
             self.check()
             return None
         self._loop = _trio_token()
+        self._here = _trio_token
         self.new_bounds = bounds_of(sys.modules["trio"].CancelScope)
         holder = await anyio.create_task_group().__aenter__()
         # The jobs have a group of their own inside a task of the holder: the holder's scope is around the body of
@@ -134,7 +139,9 @@ class Background:
 
     def let_go(self) -> None:
         """It is through."""
-        self._count_down()
+        self._running -= 1
+        if self._quiet and not self._running:
+            self._tell_quiet()
 
     async def _run_and_count(self, job: Job, args: tuple[Any, ...]) -> None:
         try:
@@ -150,9 +157,12 @@ class Background:
     def _count_down(self) -> None:
         self._running -= 1
         if not self._running and self._quiet:
-            for event in self._quiet:
-                event.set()
-            self._quiet.clear()
+            self._tell_quiet()
+
+    def _tell_quiet(self) -> None:
+        for event in self._quiet:
+            event.set()
+        self._quiet.clear()
 
     async def quiet(self) -> None:
         """Return when no job runs."""

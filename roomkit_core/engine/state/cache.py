@@ -22,11 +22,15 @@ class RoomCache:
     Args:
         store: Where rooms are read.
         budget: Bytes, estimated.
+
+    Attributes:
+        glance: As :meth:`peek`, but the room does not count as used.
     """
 
     def __init__(self, store: ConversationStore, budget: int) -> None:
         self._store = store
         self._rooms: OrderedDict[str, RoomState] = OrderedDict()
+        self.glance = self._rooms.get
         self._most = max(1, budget // (ROOM_BYTES + EVENT_BYTES * MIN_WINDOW))
         self.window = MIN_WINDOW
 
@@ -67,8 +71,7 @@ class RoomCache:
         rooms = self._rooms
         if room_id not in rooms and len(rooms) >= self._most:
             rooms.popitem(last=False)
-        rooms[room_id] = state
-        rooms.move_to_end(room_id)
+        rooms[room_id] = state  # as used as it was when the plan was made, or else the newest
 
     def drop(self, room_ids: Iterable[str]) -> None:
         """Forget rooms; they are read again when needed."""

@@ -16,6 +16,9 @@ from roomkit_core.models.packing import pack_event
 from roomkit_core.models.work import WorkRow, WorkState
 
 
+_new = object.__new__
+
+
 class Batch:
     """A unit as it goes to the store.
 
@@ -37,28 +40,29 @@ class Batch:
 def assemble(unit: Unit) -> Batch:
     """The batch of a unit; new for every try, with a commit id of its own."""
     draft = unit.draft
-    ports = unit.ports
     entries = unit.entries()
-    changes = ChangeSet.__new__(ChangeSet)  # bare, on class defaults: 0.3 us instead of 2
+    changes = _new(ChangeSet)  # bare, on class defaults: 0.3 us instead of 2
     changes.room_id = unit.room_id
     changes.commit_id = new_commit_id()
     changes.expected = unit.state.version if draft.taken or draft.moves_version else None
-    changes.owner = ports.owner
-    changes.lease = ports.lease
     if len(entries) == 1:
-        event = entries[0].event
+        entry = entries[0]
+        event, plan = entry.event, entry.plan
         changes.events = (event,)
         changes.packed = (pack_event(event),)
+        if draft.is_plain and not (plan.rows or plan.asks or unit.discharges):
+            changes.is_plain = True
+            return Batch(changes, entries)
     elif entries:
         changes.events = tuple(entry.event for entry in entries)
         changes.packed = tuple(pack_event(event) for event in changes.events)
+    ports = unit.ports
+    changes.owner = ports.owner
+    changes.lease = ports.lease
     if unit.discharges:
         changes.discharges = unit.discharges
     if not draft.is_plain:
         _add_rare(changes, unit)
-    elif len(entries) == 1 and not entries[0].plan.rows and not entries[0].plan.asks and not unit.discharges:
-        changes.is_plain = True
-        return Batch(changes, entries)
     batch = Batch(changes, entries)
     for entry in entries:
         if entry.plan.rows or entry.plan.asks:

@@ -28,6 +28,7 @@ class RoomState:
 
     Attributes:
         version: What a plan made on this state names.
+        base: The room with counters that may be behind.
         bindings: By channel id, in the order of attachment. Replaced, never mutated.
         participants: By id. Replaced, never mutated.
         next_index: What the next event gets.
@@ -35,9 +36,9 @@ class RoomState:
     """
 
     __slots__ = (
-        "_base",
         "_readers",
         "_room",
+        "base",
         "bindings",
         "end",
         "next_index",
@@ -59,7 +60,7 @@ class RoomState:
         window: int,
     ) -> None:
         self.version = version
-        self._base = base
+        self.base = base
         self._room: Room | None = None
         self._readers: tuple[ChannelBinding, ...] | None = None
         self.bindings = bindings
@@ -94,23 +95,18 @@ class RoomState:
     @property
     def status(self) -> Any:
         """The room's status, without bringing its counters up to date."""
-        return self._base.status
+        return self.base.status
 
     @property
     def metadata(self) -> dict[str, Any]:
         """The room's metadata, without bringing its counters up to date."""
-        return self._base.metadata
-
-    @property
-    def base(self) -> Room:
-        """The room with counters that may be behind."""
-        return self._base
+        return self.base.metadata
 
     @property
     def room(self) -> Room:
         """The room, counters included."""
         if self._room is None:
-            self._room = with_counters(self._base, self.next_index, self.tail[self.end - 1] if self.end else None)
+            self._room = with_counters(self.base, self.next_index, self.tail[self.end - 1] if self.end else None)
         return self._room
 
     def after(
@@ -122,24 +118,23 @@ class RoomState:
         packed: tuple[Packed, ...],
     ) -> RoomState:
         """The state that a commit on this one leads to."""
-        tail = self.tail
+        tail, end, window = self.tail, self.end, self.window
         if packed:
-            if len(tail) != self.end or self.end > 4 * self.window + 64:
+            if len(tail) != end or end > 4 * window + 64:
                 # Somebody else appended behind this state, or the list has grown enough: go on with a fresh end of it.
-                tail = tail[max(0, self.end - self.window) : self.end]
+                tail = tail[max(0, end - window) : end]
             tail.extend(packed)
-        state = RoomState(
-            version,
-            self._base if room is None else room,
-            bindings,
-            participants,
-            self.next_index + len(packed),
-            tail,
-            len(tail),
-            self.window,
-        )
-        if bindings is self.bindings:
-            state._readers = self._readers
+        state = RoomState.__new__(RoomState)  # bare: one is made for every message
+        state.version = version
+        state.base = self.base if room is None else room
+        state._room = None
+        state._readers = self._readers if bindings is self.bindings else None
+        state.bindings = bindings
+        state.participants = participants
+        state.next_index = self.next_index + len(packed)
+        state.tail = tail
+        state.end = len(tail)
+        state.window = window
         return state
 
     def context(self, attempt: int = 1) -> RoomContext:

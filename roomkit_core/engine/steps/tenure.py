@@ -73,10 +73,9 @@ async def tenure(
         StaleLeaseError: A discharged row is not this tenure's any more.
         StoreError: The store failed.
     """
-    tries = _Tries(ports, room_id, write, bounds, key)
-    tries.discharges = discharges
-    tries.context = context
-    tries.context_of = context_of
+    tries = _Tries(ports, room_id, write, bounds, key, context, context_of)
+    if discharges:
+        tries.discharges = discharges
     if current.get() is None:
         tries.budget = ports.max_events if budget is None else budget
     else:
@@ -86,31 +85,45 @@ async def tenure(
         tries.parents = held_units(ports)
         tries.budget = _budget_of_chain(ports) if budget is None else budget
     while True:
-        lock = ports.locks.locked(room_id)
-        if tries.parents:
-            await take_below(ports, room_id, tries.parents, lock)
-        elif current.get() is None:
-            await lock.__aenter__()
-        else:
-            await take_inside(ports, lock)
-        tries.lock = lock
+        free = ports.locks.take_free(room_id) if current.get() is None else None
+        tries.lock = free or await _wait_for_lock(ports, room_id, tries.parents)
         try:
             await tries.run(hand_over)
         except Restart as restart:
             if not tries.restart(restart):
                 raise _for_this_task(ports, restart) from None
         finally:
-            lock_held, tries.lock = tries.lock, None
-            if lock_held is not None:
+            lock, tries.lock = tries.lock, None
+            if lock is not None:
                 try:
                     tries.end(hand_over)  # before the release, so that hints of two commits never change places
                 finally:
-                    if ports.locks.releases_at_once:
-                        await lock_held.__aexit__(None, None, None)
+                    if lock is free:
+                        free.leave()
                     else:
-                        await release(lock_held)
+                        await _leave(ports, lock)
         if tries.unit is not None:
             return tries.unit
+
+
+async def _wait_for_lock(
+    ports: Ports, room_id: str, parents: list[Unit] | None
+) -> AbstractAsyncContextManager[None]:
+    lock = ports.locks.locked(room_id)
+    if parents:
+        await take_below(ports, room_id, parents, lock)
+    elif current.get() is None:
+        await lock.__aenter__()
+    else:
+        await take_inside(ports, lock)
+    return lock
+
+
+async def _leave(ports: Ports, lock: AbstractAsyncContextManager[None]) -> None:
+    if ports.locks.releases_at_once:
+        await lock.__aexit__(None, None, None)
+    else:
+        await release(lock)
 
 
 async def _join(node: Node, unit: Unit, write: Write) -> Unit:
@@ -198,9 +211,7 @@ class _Tries:
     """The tries of one tenure. Defaults are class attributes: one is made for every message."""
 
     budget: int
-    discharges: tuple[Discharge, ...]
-    context: RoomContext | None
-    context_of: RoomState | None
+    discharges: tuple[Discharge, ...] = ()
     parents: list[Unit] | None = None
     attempt = 1
     lock: AbstractAsyncContextManager[None] | None
@@ -208,12 +219,23 @@ class _Tries:
     batch: Batch | None = None
     answer: Committed | None = None
 
-    def __init__(self, ports: Ports, room_id: str, write: Write, bounds: Bounds, key: Key | None) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        room_id: str,
+        write: Write,
+        bounds: Bounds,
+        key: Key | None,
+        context: RoomContext | None,
+        context_of: RoomState | None,
+    ) -> None:
         self.ports = ports
         self.room_id = room_id
         self.write = write
         self.bounds = bounds
         self.key = key
+        self.context = context
+        self.context_of = context_of
 
     async def run(self, hand_over: HandOver) -> None:
         """Try until the unit is committed or there is nothing to write."""
