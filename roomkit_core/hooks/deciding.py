@@ -20,7 +20,7 @@ from roomkit_core.models.base import evolve
 from roomkit_core.models.context import RoomContext
 from roomkit_core.models.enums import HookAction
 from roomkit_core.models.event import RoomEvent
-from roomkit_core.models.hook import HookResult, InjectedEvent
+from roomkit_core.models.hook import HookResult, InjectedEvent, plain_allow
 from roomkit_core.models.task import Observation, Task
 
 log = logging.getLogger("roomkit.hooks")
@@ -120,6 +120,8 @@ async def decide(
             failure = None
             raise stage.doomed
         if failure is None:
+            if answer is plain_allow():  # what nearly every hook says of nearly every message
+                continue
             failure = _what_is_wrong(answer, event)
         if failure is None:
             _apply(decision, hook, answer)

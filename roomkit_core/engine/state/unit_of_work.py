@@ -269,8 +269,8 @@ class Unit:
                 hint="Let each hook ignore events of the channels that it sends through, or raise max_chain_depth.",
                 retryable=False,
             )
-        self.draft = Draft() if draft is UNTOUCHED else draft.having()
-        self.draft.taken = taken + 1
+        self.draft = own = Draft() if draft is UNTOUCHED else draft.having()
+        own.taken = taken + 1
         return self.state.next_index + taken
 
     def add(self, entry: Entry) -> None:

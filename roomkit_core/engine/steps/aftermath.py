@@ -46,7 +46,7 @@ class Aftermath:
     _results: dict[str, dict[str, DeliveryResult]] = EMPTY
     _rows: tuple[WorkRow, ...] = ()
 
-    def __init__(self, ports: Ports, runners: Runners, *, inline: bool) -> None:
+    def __init__(self, ports: Ports, runners: Runners, inline: bool) -> None:
         self._ports = ports
         self._runners = runners
         self._inline = inline

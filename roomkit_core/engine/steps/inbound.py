@@ -45,7 +45,8 @@ class Inbound(Passage[InboundResult]):
         key: Its idempotency key, if it has one.
         conversation: Its conversation key, if its channel has conversations.
         event: The event that the channel made of it.
-        state, context: The room before the lock was taken.
+        state: The room before the lock was taken; None if that is the working copy of a unit.
+        context: What the channel saw of it, if it looked.
         written: What became of it in the unit.
         known: What was decided about its key before.
     """
@@ -55,7 +56,7 @@ class Inbound(Passage[InboundResult]):
     conversation: tuple[str, str] | None
     event: RoomEvent
     state: RoomState | None
-    context: RoomContext
+    context: RoomContext | None = None
     written: Written
     known: KeyResult | None = None
     original: RoomEvent | None = None
@@ -76,7 +77,7 @@ class Inbound(Passage[InboundResult]):
         for _ in range(MAX_ROUTES):
             if self.room_id is None:  # 2
                 await self.route()
-            if not self.has_context():  # 3
+            if not self.is_cached():  # 3
                 await self.read_context()
             if not self.is_translated():  # 4
                 await self.handle_inbound()
@@ -96,7 +97,7 @@ class Inbound(Passage[InboundResult]):
                 )
             except RoomNotFoundError:
                 # The room was deleted between the plan and the commit: the message begins anew at its route.
-                self.room_id = self.named_room
+                self.room_id, self.context = self.named_room, None
                 continue
             if unit.known is not None:
                 self.known = unit.known
@@ -144,16 +145,12 @@ class Inbound(Passage[InboundResult]):
 
     # --- 3: context ---
 
-    def has_context(self) -> bool:
+    def is_cached(self) -> bool:
         """Whether the room is in the cache, and the running code does not stand in a unit of it."""
-        if self.room_id is None or current.get() is not None:
+        if self.room_id is None or self.is_nested:
             return False
-        state = self.ports.cache.peek(self.room_id)
-        if state is None:
-            return False
-        self.state = state
-        self.context = state.context()
-        return True
+        self.state = self.ports.cache.glance(self.room_id)
+        return self.state is not None
 
     async def read_context(self) -> None:
         """The room as it is now; made, with its first binding and its conversation key, if there is none."""
@@ -172,23 +169,27 @@ class Inbound(Passage[InboundResult]):
             self.room_id = None if state is None else self.room_id
         if self.room_id is None or state is None:
             self.room_id, state = await make_room(ports, self.target, self.message, self.room_id, self.conversation)
-        self.state, self.context = state, state.context()
+        self.state = state
 
     # --- 4: the channel makes an event of the message ---
 
     def is_translated(self) -> bool:
         """Whether the channel leaves the translation to the default, which calls nobody."""
-        if not self.target.translates_plainly:
+        target = self.target
+        if not target.translates_plainly:
             return False
-        self.event = event_from_message(
-            self.target.channel, self.message, self.context.room_id, self.target.source_of(self.message)
-        )
-        if current.get() is not None:
+        message = self.message
+        assert self.room_id is not None
+        self.event = event_from_message(target.channel, message, self.room_id, target.source_of(message))
+        if self.is_nested:
             self.event = in_chain(self.event, self.ports)
         return True
 
     async def handle_inbound(self) -> None:
         """The channel's own translation."""
+        if self.context is None:
+            assert self.state is not None
+            self.context = self.state.context()
         node = Node(self.ports.kit, "channel")
         node.bounds = self.bounds
         token = current.set(node)

@@ -41,19 +41,29 @@ class Passage(ABC, Generic[T]):
         runners: Take what is owed.
         wait: Until when the caller wants to wait. Inside a hook, observer, ask or channel call of this kit it is always
             ``committed``: whoever waited there for more would wait for itself.
+
+    Attributes:
+        is_nested: Whether the call was made below some foreign call, of whatever kit.
     """
 
     def __init__(self, ports: Ports, runners: Runners, wait: Wait) -> None:
         if wait not in WAITS:
             raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
-        enter(ports)
+        background = ports.background
+        background.check()
+        if background.draining:
+            enter(ports)
         self.ports = ports
-        inside = current.get() is not None and is_inside(ports.kit)
-        self.wait: Wait = "committed" if inside else wait
-        self.aftermath = Aftermath(ports, runners, inline=self.wait != "committed")
-        self.bounds = ports.background.new_bounds(ports.process_timeout)
-        if inside:
+        self.is_nested = is_nested = current.get() is not None
+        if is_nested and is_inside(ports.kit):
+            self.wait: Wait = "committed"
+            self.aftermath = Aftermath(ports, runners, False)
+            self.bounds = background.new_bounds(ports.process_timeout)
             self._stand_inside()
+        else:
+            self.wait = wait
+            self.aftermath = Aftermath(ports, runners, wait != "committed")
+            self.bounds = background.new_bounds(ports.process_timeout)
 
     def _stand_inside(self) -> None:
         """Take over from the call that this one runs in: its limit of time, and who waits for what follows."""

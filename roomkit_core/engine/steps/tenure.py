@@ -73,10 +73,13 @@ async def tenure(
         StaleLeaseError: A discharged row is not this tenure's any more.
         StoreError: The store failed.
     """
-    tries = _Tries(ports, room_id, write, bounds, key, context, context_of)
+    tries = _Tries(ports, room_id, write, bounds, key)
     if discharges:
         tries.discharges = discharges
-    if current.get() is None:
+    if context is not None:
+        tries.context, tries.context_of = context, context_of
+    is_nested = current.get() is not None
+    if not is_nested:
         tries.budget = ports.max_events if budget is None else budget
     else:
         joinable = own_unit(ports, room_id)
@@ -85,7 +88,7 @@ async def tenure(
         tries.parents = held_units(ports)
         tries.budget = _budget_of_chain(ports) if budget is None else budget
     while True:
-        free = ports.locks.take_free(room_id) if current.get() is None else None
+        free = None if is_nested else ports.locks.take_free(room_id)
         tries.lock = free or await _wait_for_lock(ports, room_id, tries.parents)
         try:
             await tries.run(hand_over)
@@ -212,6 +215,8 @@ class _Tries:
 
     budget: int
     discharges: tuple[Discharge, ...] = ()
+    context: RoomContext | None = None
+    context_of: RoomState | None = None
     parents: list[Unit] | None = None
     attempt = 1
     lock: AbstractAsyncContextManager[None] | None
@@ -219,23 +224,12 @@ class _Tries:
     batch: Batch | None = None
     answer: Committed | None = None
 
-    def __init__(
-        self,
-        ports: Ports,
-        room_id: str,
-        write: Write,
-        bounds: Bounds,
-        key: Key | None,
-        context: RoomContext | None,
-        context_of: RoomState | None,
-    ) -> None:
+    def __init__(self, ports: Ports, room_id: str, write: Write, bounds: Bounds, key: Key | None) -> None:
         self.ports = ports
         self.room_id = room_id
         self.write = write
         self.bounds = bounds
         self.key = key
-        self.context = context
-        self.context_of = context_of
 
     async def run(self, hand_over: HandOver) -> None:
         """Try until the unit is committed or there is nothing to write."""
