@@ -45,8 +45,7 @@ def drain_inline(
     token = current.set(node)
     try:
         for position, target in enumerate(targets):
-            lend = target.drain_within
-            steps = target.channel.drain() if lend is None or bounds is None else lend(bounds)
+            steps = target.drain(bounds)
             try:
                 yielded = steps.send(None)
             except StopIteration:

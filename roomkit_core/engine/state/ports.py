@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from roomkit_core.background import Background
 from roomkit_core.engine.state.cache import RoomCache
 from roomkit_core.engine.state.lock_graph import LockGraph
-from roomkit_core.engine.state.targets import Target
+from roomkit_core.engine.state.targets import Targets
 from roomkit_core.hooks.handlers import Handlers
 from roomkit_core.hooks.observers import Observers
 from roomkit_core.hooks.registration import HookRegistry
@@ -46,4 +46,4 @@ class Ports:
     process_timeout: float
     max_events: int
     lease: float = 60.0
-    channels: dict[str, Target] = field(default_factory=dict)
+    channels: Targets = field(default_factory=Targets)

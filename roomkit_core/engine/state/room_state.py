@@ -10,10 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from roomkit_core.engine.pure.permissions import receives
+from roomkit_core.engine.pure.plan import Plan
+from roomkit_core.engine.state.targets import Targets
 from roomkit_core.interfaces.store import RoomSnapshot
 from roomkit_core.models.base import evolve
 from roomkit_core.models.channel import ChannelBinding
 from roomkit_core.models.context import RoomContext
+from roomkit_core.models.enums import ChannelCategory
 from roomkit_core.models.packing import CREATED, Packed
 from roomkit_core.models.participant import Participant
 from roomkit_core.models.room import Room, Version
@@ -36,6 +39,7 @@ class RoomState:
     """
 
     __slots__ = (
+        "_live_plan",
         "_readers",
         "_room",
         "base",
@@ -63,6 +67,7 @@ class RoomState:
         self.base = base
         self._room: Room | None = None
         self._readers: tuple[ChannelBinding, ...] | None = None
+        self._live_plan: tuple[object, Plan | None] | None = None
         self.bindings = bindings
         self.participants = participants
         self.next_index = next_index
@@ -91,6 +96,17 @@ class RoomState:
         if self._readers is None:
             self._readers = readers(self.bindings)
         return self._readers
+
+    def live_plan(self, targets: Targets) -> Plan | None:
+        """The plan of every event for all, where whoever reads is live and answers nothing; None elsewhere.
+
+        As :attr:`readers` it is found once for all states that share the bindings, and again when a channel comes or
+        goes.
+        """
+        known = self._live_plan
+        if known is None or known[0] is not targets.generation:
+            known = self._live_plan = targets.generation, _live_plan(self.readers, targets)
+        return known[1]
 
     @property
     def status(self) -> Any:
@@ -128,7 +144,10 @@ class RoomState:
         state.version = version
         state.base = self.base if room is None else room
         state._room = None
-        state._readers = self._readers if bindings is self.bindings else None
+        if bindings is self.bindings:
+            state._readers, state._live_plan = self._readers, self._live_plan
+        else:
+            state._readers = state._live_plan = None
         state.bindings = bindings
         state.participants = participants
         state.next_index = self.next_index + len(packed)
@@ -145,6 +164,17 @@ class RoomState:
 def readers(bindings: dict[str, ChannelBinding]) -> tuple[ChannelBinding, ...]:
     """The bindings to which events go out at all, in the order of attachment."""
     return tuple([binding for binding in bindings.values() if receives(binding)])
+
+
+def _live_plan(bindings: tuple[ChannelBinding, ...], targets: Targets) -> Plan | None:
+    live = []
+    for binding in bindings:
+        target = targets.get(binding.channel_id)
+        answers = binding.category is ChannelCategory.INTELLIGENCE
+        if target is None or answers or target.is_asked or not target.is_live:
+            return None
+        live.append(target)
+    return Plan(tuple(live))
 
 
 def with_counters(base: Room, count: int, last: Packed | None) -> Room:

@@ -15,7 +15,7 @@ from roomkit_core.models.message import InboundMessage
 
 MAX_SOURCES = 1024
 
-DrainWithin = Callable[[Bounds], Coroutine[Any, Any, None]]
+Drain = Callable[[Bounds | None], Coroutine[Any, Any, None]]
 
 
 class Target:
@@ -27,7 +27,7 @@ class Target:
         translates_plainly: Its class leaves the translation of messages to the default.
         is_asked: Its class answers events, whatever it is bound as.
         on_hint: The channel's own.
-        drain_within: The channel's own, if it has one: its drain in bounds that the caller lends.
+        drain: The channel's ``drain``, or its ``drain_within`` for bounds that the caller lends.
         live_results: Number of clients that were told to the result that says so.
         running: How many of its rows are worked on.
         is_wanted: Whether a commit has asked for a runner while none was free.
@@ -38,7 +38,7 @@ class Target:
         "_sources",
         "channel",
         "channel_id",
-        "drain_within",
+        "drain",
         "is_asked",
         "is_live",
         "is_wanted",
@@ -59,7 +59,7 @@ class Target:
         self.is_wanted = False
         self.started = False
         self.on_hint = channel.on_hint
-        self.drain_within: DrainWithin | None = getattr(channel, "drain_within", None)
+        self.drain = _drain_of(channel)
         self.live_results = LiveResults(channel.channel_id)
         self._sources: dict[str, EventSource] = {}
 
@@ -83,6 +83,37 @@ class Target:
                 self._sources.clear()
             source = self._sources[message.sender_id] = source_from_message(self.channel, message)
         return source
+
+
+def _drain_of(channel: Channel) -> Drain:
+    """``drain_within`` of a channel that has it, unless a subclass of that channel overrides ``drain`` alone."""
+    for cls in type(channel).__mro__:
+        if "drain_within" in vars(cls):
+            lending: Drain = getattr(channel, "drain_within")  # noqa: B009 (no channel has to have it)
+            return lending
+        if "drain" in vars(cls):
+            break
+    return lambda bounds: channel.drain()
+
+
+class Targets(dict[str, Target]):
+    """The registered channels by id.
+
+    Attributes:
+        generation: Changes whenever a channel comes or goes, so that what was found out about them can be kept.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generation = object()
+
+    def __setitem__(self, channel_id: str, target: Target) -> None:
+        super().__setitem__(channel_id, target)
+        self.generation = object()
+
+    def __delitem__(self, channel_id: str) -> None:
+        super().__delitem__(channel_id)
+        self.generation = object()
 
 
 class LiveResults(dict[int, DeliveryResult]):

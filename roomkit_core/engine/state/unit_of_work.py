@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from roomkit_core.engine.pure.plan import NOTHING, Plan
+from roomkit_core.engine.pure.plan import NOTHING, Plan, plan
 from roomkit_core.engine.state.room_state import RoomState, readers
 from roomkit_core.errors import ConflictError, DuplicateError
 from roomkit_core.hooks.node import Chain, Node, ancestry
@@ -189,6 +189,15 @@ class Unit:
         """The bindings to which events would go out."""
         changed = self.draft.bindings
         return self.state.readers if changed is None else readers(changed)
+
+    def plan(self, event: RoomEvent) -> Plan:
+        """What the event is owed."""
+        channels = self.ports.channels
+        if event.visibility == "all" and self.draft.bindings is None:
+            known = self.state.live_plan(channels)
+            if known is not None:
+                return known
+        return plan(event, self.readers, channels)
 
     @property
     def status(self) -> RoomStatus:

@@ -209,17 +209,20 @@ class Inbound(Passage[InboundResult]):
         unit.aftermath = self.aftermath
         if self.key is not None and await self.is_decided(unit):
             return
-        if self.message.channel_id not in unit.bindings and takes_writes(unit.status):
-            if not attach_source(unit, self.target, self.message):
+        message, target = self.message, self.target
+        if message.channel_id not in unit.bindings and takes_writes(unit.status):
+            if not attach_source(unit, target, message):
                 self.written = refuse(unit, self.key, DETACHED)
                 return
         if self.conversation is not None:
             is_named = self.named_room is not None
-            await learn_route(unit, self.target, self.message, self.conversation, is_named=is_named)
+            await learn_route(unit, target, message, self.conversation, is_named=is_named)
         # The channel's own object is never changed; one that was made here can be completed, as long as no hook saw it.
-        fresh = self.target.translates_plainly and unit.attempt == 1
-        event = self.event if unit.attempt == 1 else evolve(self.event, status=EventStatus.PENDING)
-        self.written = await write_event(unit, event, self.bounds, self.key, fresh=fresh)
+        if unit.attempt == 1:
+            event, fresh = self.event, target.translates_plainly
+        else:
+            event, fresh = evolve(self.event, status=EventStatus.PENDING), False
+        self.written = await write_event(unit, event, self.bounds, self.key, fresh)
 
     async def is_decided(self, unit: Unit) -> bool:
         """Look the key up again where time has passed since the first look: a wait for the lock, or another try."""

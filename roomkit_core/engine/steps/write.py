@@ -7,7 +7,7 @@ from typing import Any
 
 from roomkit_core.background import Bounds
 from roomkit_core.engine.pure.permissions import effective_visibility, takes_writes, why_not_write
-from roomkit_core.engine.pure.plan import NOTHING, plan
+from roomkit_core.engine.pure.plan import NOTHING
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
 from roomkit_core.hooks.deciding import Decision, decide
@@ -29,7 +29,7 @@ Written = tuple[RoomEvent | None, str | None]
 
 
 async def write_event(
-    unit: Unit, event: RoomEvent, bounds: Bounds, key: Key | None = None, *, fresh: bool = False
+    unit: Unit, event: RoomEvent, bounds: Bounds, key: Key | None = None, fresh: bool = False
 ) -> Written:
     """Bring an event into the unit. Its source must be bound to the room.
 
@@ -73,7 +73,7 @@ async def write_event(
             changes["visibility"] = effective_visibility(event, binding)
         if reason is None:
             event = _changed(event, fresh and len(changes) == 2, changes)  # never the visibility: a re-run decides anew
-            entry = Entry(event, plan(event, unit.readers, ports.channels), chain)  # 11
+            entry = Entry(event, unit.plan(event), chain)  # 11
         else:
             changes.update(status=EventStatus.BLOCKED, blocked_by=blocked_by or reason)
             event = _changed(event, False, changes)
@@ -173,7 +173,7 @@ def add_unseen(unit: Unit, event: RoomEvent, visibility: str, trigger: RoomEvent
         chain_depth=trigger.chain_depth + 1,
         correlation_id=trigger.correlation_id or trigger.id,
     )
-    unit.add(Entry(event, plan(event, unit.readers, unit.ports.channels), observed=False))
+    unit.add(Entry(event, unit.plan(event), observed=False))
 
 
 def in_chain(event: RoomEvent, ports: Ports) -> RoomEvent:

@@ -195,8 +195,8 @@ class WebSocketChannel(Channel):
     def drain(self) -> Coroutine[Any, Any, None]:
         return self._sending.drain()
 
-    def drain_within(self, bounds: Bounds) -> Coroutine[Any, Any, None]:
-        """As :meth:`drain`, called by the kit in the scope of a message, whose bounds limit the sends meanwhile."""
+    def drain_within(self, bounds: Bounds | None) -> Coroutine[Any, Any, None]:
+        """As :meth:`drain`, called by the kit; in the scope of a message its bounds limit the sends meanwhile."""
         return self._sending.drain(bounds)
 
     async def notify(self, client: Client, message: dict[str, Any]) -> None:

@@ -61,9 +61,10 @@ class Sending:
         ready = self.ready
         at_once = bounds is not None or on_asyncio()
         for _ in range(len(ready)):
-            if not ready:
+            try:
+                client = ready.popleft()
+            except IndexError:
                 return
-            client = ready.popleft()
             client.listed = False
             queue = client.queue
             if client.busy or client.held or len(queue) != 1 or not at_once:
