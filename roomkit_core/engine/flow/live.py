@@ -44,7 +44,7 @@ def drain_inline(
     node = Node(ports.kit, "channel")
     token = current.set(node)
     try:
-        for position, target in enumerate(targets):
+        for target in targets:
             steps = target.drain(bounds)
             try:
                 yielded = steps.send(None)
@@ -53,7 +53,7 @@ def drain_inline(
             except Exception:
                 log.exception(_RAISED, target.channel_id)
                 continue
-            rest = targets[position + 1 :]
+            rest = targets[targets.index(target) + 1 :]
             if rest:
                 spawn_drain(ports, rest, follow())
             yield from _go_on(target, steps, yielded)

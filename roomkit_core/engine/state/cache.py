@@ -71,7 +71,8 @@ class RoomCache:
         rooms = self._rooms
         if room_id not in rooms and len(rooms) >= self._most:
             rooms.popitem(last=False)
-        rooms[room_id] = state  # as used as it was when the plan was made, or else the newest
+        rooms[room_id] = state
+        rooms.move_to_end(room_id)
 
     def drop(self, room_ids: Iterable[str]) -> None:
         """Forget rooms; they are read again when needed."""

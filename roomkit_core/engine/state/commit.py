@@ -15,7 +15,6 @@ from roomkit_core.models.ids import new_commit_id
 from roomkit_core.models.packing import pack_event
 from roomkit_core.models.work import WorkRow, WorkState
 
-
 _new = object.__new__
 
 

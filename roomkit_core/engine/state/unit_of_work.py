@@ -15,12 +15,12 @@ from roomkit_core.engine.state.room_state import RoomState, readers
 from roomkit_core.errors import ConflictError, DuplicateError
 from roomkit_core.hooks.node import Chain, Node, ancestry
 from roomkit_core.models.changes import Conversation, Discharge, Key, KeyResult, Withdrawal
+from roomkit_core.models.context import RoomContext
 from roomkit_core.models.packing import pack_event
 
 if TYPE_CHECKING:
     from roomkit_core.engine.state.ports import Ports
     from roomkit_core.models.channel import ChannelBinding
-    from roomkit_core.models.context import RoomContext
     from roomkit_core.models.enums import RoomStatus
     from roomkit_core.models.event import EventSource, RoomEvent
     from roomkit_core.models.kinds import HookTrigger
@@ -237,9 +237,10 @@ class Unit:
         """The room as the unit would leave it, for hooks and channels."""
         draft = self.draft
         if not draft.entries and draft.room is None and draft.bindings is None and draft.participants is None:
-            if self._context is None:
-                self._context = self.state.context(self.attempt)
-            return self._context
+            context = self._context
+            if context is None:
+                context = self._context = RoomContext.of(self.state, self.attempt)
+            return context
         return self.copy().context(self.attempt)
 
     def use_context(self, context: RoomContext) -> None:

@@ -88,7 +88,7 @@ class Aftermath:
         room_id = event.room_id
         cursor = _new(Cursor, (epoch, event.index))
         results: dict[str, DeliveryResult] = {}
-        live = self.live
+        told: list[Target] = []
         for target in entry.plan.live:
             channel_id = target.channel_id
             try:
@@ -97,9 +97,10 @@ class Aftermath:
                 results[channel_id] = _hint_failed(target, event, error)
                 continue
             results[channel_id] = target.live_results[clients]
-            if clients and target not in live:
-                live = (*live, target)
-        self.live = live
+            if clients:
+                told.append(target)
+        live = self.live
+        self.live = (*live, *[target for target in told if target not in live]) if live else tuple(told)
         if self._results is EMPTY:
             self._results = {event.id: results}
         else:

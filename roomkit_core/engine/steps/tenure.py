@@ -109,9 +109,7 @@ async def tenure(
             return tries.unit
 
 
-async def _wait_for_lock(
-    ports: Ports, room_id: str, parents: list[Unit] | None
-) -> AbstractAsyncContextManager[None]:
+async def _wait_for_lock(ports: Ports, room_id: str, parents: list[Unit] | None) -> AbstractAsyncContextManager[None]:
     lock = ports.locks.locked(room_id)
     if parents:
         await take_below(ports, room_id, parents, lock)
@@ -235,7 +233,7 @@ class _Tries:
         """Try until the unit is committed or there is nothing to write."""
         ports, bounds = self.ports, self.bounds
         while True:
-            state = ports.cache.peek(self.room_id) or await ports.cache.load(self.room_id)
+            state = ports.cache.glance(self.room_id) or await ports.cache.load(self.room_id)
             if state is None:
                 raise RoomNotFoundError(f"room {self.room_id!r} does not exist")
             unit = self._open(state)
@@ -269,7 +267,7 @@ class _Tries:
             self._again()
 
     def _open(self, state: RoomState) -> Unit:
-        unit = Unit(self.ports, self.room_id, state, self.budget)
+        self.unit = unit = Unit(self.ports, self.room_id, state, self.budget)
         if self.attempt > 1:
             unit.attempt = self.attempt
         elif self.context is not None and self.context_of is state:
@@ -279,7 +277,6 @@ class _Tries:
         if self.parents:
             self.ports.graph.hold(unit)
             self.parents[0].children = (*self.parents[0].children, unit)
-        self.unit = unit
         return unit
 
     def _close(self) -> None:

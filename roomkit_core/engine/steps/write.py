@@ -44,6 +44,7 @@ async def write_event(
         ConflictError: ``loop``: the unit is full.
     """
     ports, saved = unit.ports, unit.draft
+    source = event.source
     status = (saved.room or unit.state.base).status
     if status is not RoomStatus.ACTIVE and not takes_writes(status):  # 7
         return refuse(unit, key, CLOSED)
@@ -55,7 +56,7 @@ async def write_event(
         if event.chain_depth >= ports.max_chain_depth:
             reason = blocked_by = _too_deep(unit, event)
         else:
-            hooks = ports.hooks.deciding(unit.room_id, event.source, chain)
+            hooks = ports.hooks.deciding(unit.room_id, source, chain)
             if hooks:  # 9
                 if key is not None:
                     own.deciding = (*own.deciding, key)
@@ -65,7 +66,7 @@ async def write_event(
                 event, reason, blocked_by = decision.event, decision.reason, decision.blocked_by
                 if decision.has_extras:
                     _keep_extras(unit, decision)
-        binding = unit.bindings.get(event.source.channel_id)
+        binding = unit.bindings.get(source.channel_id)
         if reason is None:  # 10
             reason = blocked_by = DETACHED if binding is None else why_not_write(binding)
         changes: dict[str, Any] = {"index": index, "status": EventStatus.DELIVERED}
