@@ -53,19 +53,19 @@ class Bounds:
         suspensions: How often the passage has suspended.
     """
 
-    limit: tuple[float, int] | None = None
-    is_committing = False
-    suspensions = 0
     scope: CancelScope
-    _passage: Any = None
     new_scope: Callable[[], CancelScope] = CancelScope
-    _deadline = 0.0  # none yet
     _limit: tuple[float, int] | None = None
     _limit_deadline = 0.0
 
     def __init__(self, budget: float, outer: Bounds | None = None) -> None:
         self._budget = budget
         self._outer = outer
+        self.limit: tuple[float, int] | None = None
+        self.is_committing = False
+        self.suspensions = 0
+        self._passage: Any = None
+        self._deadline = 0.0  # none yet
 
     @property
     def is_running(self) -> bool:

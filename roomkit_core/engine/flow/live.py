@@ -20,7 +20,7 @@ from roomkit_core.background import Bounds, go_on
 from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
-from roomkit_core.hooks.node import Node, current
+from roomkit_core.hooks.node import Node, enter_node, leave_node
 
 log = logging.getLogger("roomkit.live")
 
@@ -42,7 +42,7 @@ def drain_inline(
         bounds: Those in which this runs, if they can be lent.
     """
     node = Node(ports.kit, "channel")
-    token = current.set(node)
+    token = enter_node(node)
     try:
         for target in targets:
             steps = target.drain(bounds)
@@ -60,7 +60,7 @@ def drain_inline(
             return
     finally:
         node.die()
-        current.reset(token)
+        leave_node(token)
 
 
 def _go_on(target: Target, steps: Coroutine[Any, Any, None], yielded: Any) -> Generator[Any, Any, None]:

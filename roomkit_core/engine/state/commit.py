@@ -46,10 +46,11 @@ def assemble(unit: Unit) -> Batch:
     changes.expected = unit.state.version if draft.taken or draft.moves_version else None
     if len(entries) == 1:
         entry = entries[0]
-        event, plan = entry.event, entry.plan
+        event = entry.event
+        _, rows, asks = entry.plan
         changes.events = (event,)
         changes.packed = (pack_event(event),)
-        if draft.is_plain and not (plan.rows or plan.asks or unit.discharges):
+        if draft.is_plain and not (rows or asks or unit.discharges):
             changes.is_plain = True
             return Batch(changes, entries)
     elif entries:

@@ -103,6 +103,8 @@ class Targets(dict[str, Target]):
         generation: Changes whenever a channel comes or goes, so that what was found out about them can be kept.
     """
 
+    __slots__ = ("generation",)
+
     def __init__(self) -> None:
         super().__init__()
         self.generation = object()

@@ -83,27 +83,30 @@ class Announcement(NamedTuple):
 
 
 class Draft:
-    """The effects so far. Never mutated: :meth:`having` gives the next draft. Defaults are those of the class."""
+    """The effects so far. Never mutated: :meth:`having` gives the next draft.
 
-    room: Room | None = None
-    bindings: dict[str, ChannelBinding] | None = None
-    participants: dict[str, Participant] | None = None
-    taken: int = 0  # indexes, also of events that are still being decided
-    entries: tuple[Entry, ...] = ()
-    keys: tuple[tuple[Key, KeyResult], ...] = ()
-    deciding: tuple[Key, ...] = ()  # keys of events about which hooks are being asked
-    claims: tuple[Conversation, ...] = ()
-    takeover: frozenset[Conversation] = frozenset()
-    releases: tuple[str | None, ...] = ()
-    withdrawals: tuple[Withdrawal, ...] = ()
-    tasks: tuple[Task, ...] = ()
-    observations: tuple[Observation, ...] = ()
-    announcements: tuple[Announcement, ...] = ()
+    Attributes:
+        taken: Indexes, also of events that are still being decided.
+        deciding: Keys of events about which hooks are being asked.
+        is_plain: Whether there is nothing but events here.
+    """
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is nothing but events here."""
-        return len(self.__dict__) <= ("taken" in self.__dict__) + ("entries" in self.__dict__)
+    def __init__(self) -> None:
+        self.room: Room | None = None
+        self.bindings: dict[str, ChannelBinding] | None = None
+        self.participants: dict[str, Participant] | None = None
+        self.taken = 0
+        self.entries: tuple[Entry, ...] = ()
+        self.keys: tuple[tuple[Key, KeyResult], ...] = ()
+        self.deciding: tuple[Key, ...] = ()
+        self.claims: tuple[Conversation, ...] = ()
+        self.takeover: frozenset[Conversation] = frozenset()
+        self.releases: tuple[str | None, ...] = ()
+        self.withdrawals: tuple[Withdrawal, ...] = ()
+        self.tasks: tuple[Task, ...] = ()
+        self.observations: tuple[Observation, ...] = ()
+        self.announcements: tuple[Announcement, ...] = ()
+        self.is_plain = True
 
     @property
     def moves_version(self) -> bool:
@@ -127,8 +130,12 @@ class Draft:
         draft = Draft()
         draft.__dict__.update(self.__dict__)
         draft.__dict__.update(changes)
+        if not changes.keys() <= _PLAIN:
+            draft.is_plain = False
         return draft
 
+
+_PLAIN = {"taken", "entries"}
 
 UNTOUCHED = Draft()
 
@@ -155,26 +162,27 @@ class Unit:
         aftermath: Knows who waits for all that follows from the unit.
     """
 
-    # As in Draft: what is rare is a class attribute until it is set.
-    draft: Draft = UNTOUCHED
-    attempt = 1
-    discharges: tuple[Discharge, ...] = ()
-    doomed: BaseException | None = None
+    # What is rare is a class attribute until it is set. For what every message looks at that would be slow: the
+    # interpreter has no short cut to an attribute that may be in two places.
     children: tuple[Unit, ...] = ()
     waits_for: tuple[str, ...] = ()
     refusal: str | None = None
-    known: KeyResult | None = None
     joined = False
-    in_graph = False
-    has_ended = False
-    aftermath: Follows | None = None
-    _context: RoomContext | None = None
 
     def __init__(self, ports: Ports, room_id: str, state: RoomState, budget: int) -> None:
         self.ports = ports
         self.room_id = room_id
         self.state = state
         self.budget = budget
+        self.draft = UNTOUCHED
+        self.attempt = 1
+        self.discharges: tuple[Discharge, ...] = ()
+        self.doomed: BaseException | None = None
+        self.known: KeyResult | None = None
+        self.in_graph = False
+        self.has_ended = False
+        self.aftermath: Follows | None = None
+        self._context: RoomContext | None = None
 
     # --- the working copy ---
 
@@ -321,7 +329,8 @@ class Joined(Unit):
     joined = True
 
     def __init__(self, unit: Unit, node: Node) -> None:
-        super().__init__(unit.ports, unit.room_id, unit.state, unit.budget)
+        fresh = Unit(unit.ports, unit.room_id, unit.state, unit.budget)
+        self.__dict__.update(fresh.__dict__)  # its draft and whether it is doomed are hidden by what stands below
         self._unit = unit
         self._node = node
         self.attempt = unit.attempt

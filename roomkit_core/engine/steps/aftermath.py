@@ -7,6 +7,7 @@ for is counted in a :class:`Following`; a caller that is cancelled leaves everyt
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.live import spawn_drain
@@ -14,7 +15,7 @@ from roomkit_core.engine.flow.runners import Runners, Work
 from roomkit_core.engine.state.commit import Batch
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target, delivery_result
-from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
+from roomkit_core.engine.state.unit_of_work import Announcement, Unit
 from roomkit_core.engine.steps.results import by_channel, failed_at_birth
 from roomkit_core.hooks.observers import Observer
 from roomkit_core.models.base import EMPTY
@@ -39,17 +40,15 @@ class Aftermath:
         inline: Whether the caller waits, and so drains live targets itself.
     """
 
-    # Defaults are class attributes: one is made for every message.
-    following: Following | None = None
-    _is_answer = False
-    live: tuple[Target, ...] = ()
-    _results: dict[str, dict[str, DeliveryResult]] = EMPTY
-    _rows: tuple[WorkRow, ...] = ()
-
     def __init__(self, ports: Ports, runners: Runners, inline: bool) -> None:
         self._ports = ports
         self._runners = runners
         self._inline = inline
+        self._is_answer = False
+        self.following: Following | None = None
+        self.live: tuple[Target, ...] = ()
+        self._results: dict[str, dict[str, DeliveryResult]] = EMPTY
+        self._rows: tuple[WorkRow, ...] = ()
 
     def answer_to(self, following: Following | None) -> None:
         """What is handed over follows from an earlier call, and whoever waits for that call waits for it."""
@@ -67,10 +66,11 @@ class Aftermath:
     def __call__(self, unit: Unit, batch: Batch, answer: Committed) -> None:
         """Hand over what the commit owes."""
         ports = self._ports
-        epoch = unit.state.version.epoch
+        epoch, _ = unit.state.version
         for entry in batch.entries:
-            if entry.plan.live:
-                self._hint(entry, epoch)
+            live = entry.plan[0]
+            if live:
+                self._hint(entry.event, live, epoch)
         is_plain = batch.changes.is_plain
         if not is_plain:
             self._hand_over_work(unit, batch, answer)
@@ -83,13 +83,12 @@ class Aftermath:
         if not self._inline and self.live:
             self._pass_on(self.following if self._is_answer else None)
 
-    def _hint(self, entry: Entry, epoch: str) -> None:
-        event = entry.event
+    def _hint(self, event: RoomEvent, targets: Sequence[Target], epoch: str) -> None:
         room_id = event.room_id
         cursor = _new(Cursor, (epoch, event.index))
         results: dict[str, DeliveryResult] = {}
         told: list[Target] = []
-        for target in entry.plan.live:
+        for target in targets:
             channel_id = target.channel_id
             try:
                 clients = target.on_hint(room_id, event, cursor)

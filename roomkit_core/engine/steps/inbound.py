@@ -56,9 +56,7 @@ class Inbound(Passage[InboundResult]):
     conversation: tuple[str, str] | None
     event: RoomEvent
     state: RoomState | None
-    context: RoomContext | None = None
     written: Written
-    known: KeyResult | None = None
     original: RoomEvent | None = None
     suspensions: int
 
@@ -68,6 +66,8 @@ class Inbound(Passage[InboundResult]):
         super().__init__(ports, runners, wait)
         self.message = message
         self.room_id = self.named_room = room_id
+        self.context: RoomContext | None = None
+        self.known: KeyResult | None = None
 
     async def steps(self) -> None:
         """The way until the commit. What needs no waiting is a plain call: each coroutine costs as much as a step."""

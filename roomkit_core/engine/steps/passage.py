@@ -12,7 +12,7 @@ from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.steps.aftermath import Aftermath
 from roomkit_core.errors import KitStateError
-from roomkit_core.hooks.node import current, innermost, is_inside
+from roomkit_core.hooks.node import innermost, is_inside, running
 from roomkit_core.interfaces.kit import Wait
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Passage(ABC, Generic[T]):
         if background.draining:
             enter(ports)
         self.ports = ports
-        self.is_nested = is_nested = current.get() is not None
+        self.is_nested = is_nested = running() is not None
         if is_nested and is_inside(ports.kit):
             self.wait: Wait = "committed"
             self.aftermath = Aftermath(ports, runners, False)

@@ -26,7 +26,7 @@ from roomkit_core.errors import (
     StaleLeaseError,
     StoreError,
 )
-from roomkit_core.hooks.node import Node, ancestry, current, innermost
+from roomkit_core.hooks.node import Node, ancestry, innermost, running
 from roomkit_core.interfaces.store import Answer, Ticket
 from roomkit_core.models.changes import Committed, Discharge, Key, Refused
 from roomkit_core.models.context import RoomContext
@@ -78,7 +78,7 @@ async def tenure(
         tries.discharges = discharges
     if context is not None:
         tries.context, tries.context_of = context, context_of
-    is_nested = current.get() is not None
+    is_nested = running() is not None
     if not is_nested:
         tries.budget = ports.max_events if budget is None else budget
     else:
@@ -113,7 +113,7 @@ async def _wait_for_lock(ports: Ports, room_id: str, parents: list[Unit] | None)
     lock = ports.locks.locked(room_id)
     if parents:
         await take_below(ports, room_id, parents, lock)
-    elif current.get() is None:
+    elif running() is None:
         await lock.__aenter__()
     else:
         await take_inside(ports, lock)
@@ -209,18 +209,9 @@ async def take_inside(ports: Ports, lock: AbstractAsyncContextManager[None]) -> 
 
 
 class _Tries:
-    """The tries of one tenure. Defaults are class attributes: one is made for every message."""
+    """The tries of one tenure."""
 
     budget: int
-    discharges: tuple[Discharge, ...] = ()
-    context: RoomContext | None = None
-    context_of: RoomState | None = None
-    parents: list[Unit] | None = None
-    attempt = 1
-    lock: AbstractAsyncContextManager[None] | None
-    unit: Unit | None = None
-    batch: Batch | None = None
-    answer: Committed | None = None
 
     def __init__(self, ports: Ports, room_id: str, write: Write, bounds: Bounds, key: Key | None) -> None:
         self.ports = ports
@@ -228,6 +219,15 @@ class _Tries:
         self.write = write
         self.bounds = bounds
         self.key = key
+        self.discharges: tuple[Discharge, ...] = ()
+        self.context: RoomContext | None = None
+        self.context_of: RoomState | None = None
+        self.parents: list[Unit] | None = None
+        self.attempt = 1
+        self.lock: AbstractAsyncContextManager[None] | None = None
+        self.unit: Unit | None = None
+        self.batch: Batch | None = None
+        self.answer: Committed | None = None
 
     async def run(self, hand_over: HandOver) -> None:
         """Try until the unit is committed or there is nothing to write."""
