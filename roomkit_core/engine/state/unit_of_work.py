@@ -91,21 +91,23 @@ class Draft:
         is_plain: Whether there is nothing but events here.
     """
 
+    # What is rare is a class attribute until it is set; see :class:`Unit`.
+    keys: tuple[tuple[Key, KeyResult], ...] = ()
+    deciding: tuple[Key, ...] = ()
+    claims: tuple[Conversation, ...] = ()
+    takeover: frozenset[Conversation] = frozenset()
+    releases: tuple[str | None, ...] = ()
+    withdrawals: tuple[Withdrawal, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
+
     def __init__(self) -> None:
         self.room: Room | None = None
         self.bindings: dict[str, ChannelBinding] | None = None
         self.participants: dict[str, Participant] | None = None
         self.taken = 0
         self.entries: tuple[Entry, ...] = ()
-        self.keys: tuple[tuple[Key, KeyResult], ...] = ()
-        self.deciding: tuple[Key, ...] = ()
-        self.claims: tuple[Conversation, ...] = ()
-        self.takeover: frozenset[Conversation] = frozenset()
-        self.releases: tuple[str | None, ...] = ()
-        self.withdrawals: tuple[Withdrawal, ...] = ()
-        self.tasks: tuple[Task, ...] = ()
-        self.observations: tuple[Observation, ...] = ()
-        self.announcements: tuple[Announcement, ...] = ()
         self.is_plain = True
 
     @property
