@@ -22,6 +22,8 @@ from roomkit_core.models.participant import Participant
 from roomkit_core.models.room import Room, Version
 from roomkit_core.models.time import from_microseconds
 
+_new = object.__new__
+
 MIN_WINDOW = 50
 MAX_WINDOW = 2000
 
@@ -140,7 +142,7 @@ class RoomState:
                 # Somebody else appended behind this state, or the list has grown enough: go on with a fresh end of it.
                 tail = tail[max(0, end - window) : end]
             tail.extend(packed)
-        state = RoomState.__new__(RoomState)  # bare: one is made for every message
+        state = _new(RoomState)  # bare: one is made for every message
         state.version = version
         state.base = self.base if room is None else room
         state._room = None

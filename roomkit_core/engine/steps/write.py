@@ -63,8 +63,11 @@ async def write_event(
             if hooks:  # 9
                 if key is not None:
                     own.deciding = (*own.deciding, key)
-                event = _changed(event, fresh, {"index": index})
-                fresh = False
+                if fresh:
+                    event.__dict__["index"] = index
+                    fresh = False
+                else:
+                    event = evolve(event, index=index)
                 decision = await decide(ports.kit, hooks, event, unit, bounds, chain)
                 event, reason, blocked_by = decision.event, decision.reason, decision.blocked_by
                 if decision.has_extras:
