@@ -17,6 +17,9 @@ from roomkit_core.interfaces.kit import Wait
 
 T = TypeVar("T")
 
+TURN = 0.002
+"""Seconds after which a call lets other tasks run: on a store in memory nothing else may ever suspend it."""
+
 WAITS = ("settled", "attempted", "committed")
 
 
@@ -90,6 +93,9 @@ class Passage(ABC, Generic[T]):
             raise
         if self.aftermath.following is not None and self.wait != "committed":
             await self._follow(self.aftermath.following)
+        background, now = self.ports.background, self.ports.clock.monotonic()
+        if now - background.last_turn > TURN:
+            await background.let_others(now)
         return self.result()
 
     async def _commit_and_drain(self) -> None:
