@@ -156,7 +156,7 @@ async def test_t28_a_message_costs_the_same_in_a_room_with_a_hundred_times_as_ma
             await kit.idle()
             calls[count] = min(
                 await calls_of(kit, run)
-            )  # on trio tasks run in random order: the least is what it takes
+            )  # on trio tasks run in random order
             peaks[count] = min(await bytes_of(kit, run))
             assert (await kit.get_room("room")).event_count >= count
 
