@@ -146,9 +146,12 @@ class Phone(Channel):
             raise RuntimeError("the channel broke")
         if behaviour == "hang":
             await anyio.sleep_forever()
-        if behaviour in ("vanish", "late"):
-            if behaviour == "late":
-                self.on_its_way.append(await self._request(delivery))
+        if behaviour == "vanish":
+            raise ConnectionResetError("the connection broke")
+        if behaviour.startswith("late"):
+            self.on_its_way.append(await self._request(delivery))
+            if behaviour == "late and hang":
+                await anyio.sleep_forever()
             raise ConnectionResetError("the connection broke")
         name = self.provider.take(await self._request(delivery))
         await self._member.places("taken", delivery)

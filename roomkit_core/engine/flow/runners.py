@@ -19,6 +19,7 @@ from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.holdings import Hold, Holdings
 from roomkit_core.engine.flow.settling import settle
 from roomkit_core.engine.flow.work import HANDED_BACK, INTERRUPTED, Handler, Verdict, Work
+from roomkit_core.engine.pure.verdicts import give_up
 from roomkit_core.engine.state.pools import Permit, Pool
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
@@ -198,7 +199,8 @@ class Runners:
         try:
             if isinstance(work.pool, Target) and not work.pool.started and not await _has_started(work.pool):
                 return  # handed back
-            verdict = await handler.work(work)
+            end = give_up(row, self._ports.time())
+            verdict = await handler.work(work) if end is None else Verdict(end)
         except StaleLeaseError as error:
             log.info("row %s: %s", row.id, error, extra={"room_id": row.room_id})
             verdict = None
