@@ -389,13 +389,12 @@ async def test_l5_a_provider_that_can_be_asked_is_asked_when_no_request_can_stil
         a = all_of_them.a
         phone = phone_of(a)
         stop = a.places.stop("settle") if how == "killed" else None
-        hang = a.places.stop("hanging") if how == "closed" else None
         if how == "closed":
             phone.behave = "late and hang"
         began = all_of_them.clock.monotonic()
         await a.say("one")
         await all_of_them.rest()
-        if hang is not None:
+        if how == "closed":
             await a.kit.close(timeout=0)
         if stop is not None:
             a.freeze()

@@ -209,7 +209,7 @@ class Runners:
             verdict = _failed(work, error)
         except BaseException as error:
             if not is_stray(error):
-                verdict = INTERRUPTED if work.hold.is_calling else HANDED_BACK
+                verdict = Verdict(INTERRUPTED, _quiet(row)) if work.hold.is_calling else HANDED_BACK
                 raise
             verdict = _failed(work, error)
         finally:
@@ -296,8 +296,13 @@ async def _has_started(target: Target) -> bool:
     return target.started
 
 
+def _quiet(row: WorkRow) -> float:
+    """Seconds until what became of a call that was just under way can be asked: it may still land (PROTOCOL L5)."""
+    return row.quiet / 1_000_000
+
+
 def _failed(work: Work, error: BaseException) -> Verdict:
     code, what = "work.failed", f"{type(error).__name__}: {error}"
     if work.hold.is_calling:
-        return Verdict(Outcome(WorkState.UNKNOWN, code, what), FAILED_PAUSE)
+        return Verdict(Outcome(WorkState.UNKNOWN, code, what), max(FAILED_PAUSE, _quiet(work.row)))
     return Verdict(Outcome(WorkState.PENDING, code, what), FAILED_PAUSE)
