@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from roomkit_core.engine.flow.gates import Gates
+from functools import partial
+
+from roomkit_core.engine.flow.gates import PATIENCE, Gates
 from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.pump import Chore
 from roomkit_core.engine.state.ports import Ports
@@ -59,10 +61,15 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
         except StoreError:
             return
 
+    async def ready() -> None:
+        """Beside the pump, which waits for no channel: who is slow to answer holds up nobody else (PROTOCOL L14)."""
+        for gate in gates.to_ask():
+            ports.background.watch(partial(gate.ask_ready, PATIENCE))
+
     return (
         Chore("heartbeat", ports.lease / 3, holdings.renew),
         Chore("expire", EXPIRE_EVERY, expire),
         Chore("purge", PURGE_EVERY, purge),
         Chore("probe", PROBE_EVERY, probe),
-        Chore("ready", READY_EVERY, gates.ask_ready),
+        Chore("ready", READY_EVERY, ready),
     )

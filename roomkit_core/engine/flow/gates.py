@@ -96,8 +96,12 @@ class Gates:
             patience: Seconds after which a silence is a no.
         """
         async with anyio.create_task_group() as group:
-            for gate in [gate for gate in self._gates.values() if gate.asks_ready]:
+            for gate in self.to_ask():
                 group.start_soon(gate.ask_ready, patience)
+
+    def to_ask(self) -> list[Gate]:
+        """The gates whose channels have something to say about whether they are ready, and are not being asked."""
+        return [gate for gate in self._gates.values() if gate.asks_ready]
 
     def tell(self, event: str, gate: Gate) -> None:
         """A breaker opened or closed."""
