@@ -186,3 +186,10 @@ async def request_of(everybody: Fleet, text: str) -> str:
 def phones(provider: Provider) -> MakeChannels:
     """Makes for each kit a live channel and a phone of this provider."""
     return lambda member: (LiveProbe(), Phone(member, provider))
+
+
+def phone_of(member: Member, channel_id: str = "phone") -> Phone:
+    """A kit's channel to a provider."""
+    phone = member.channels[channel_id]
+    assert isinstance(phone, Phone)
+    return phone

@@ -28,7 +28,7 @@ from roomkit_core.builtin.clock import SystemClock
 from roomkit_core.engine.flow import pump
 from roomkit_core.engine.pure.verdicts import MAX_TAKEOVERS
 from tests.protocol.fleet import LEASE, Fleet, Member, fleet
-from tests.protocol.providers import Phone, Provider, phones
+from tests.protocol.providers import Phone, Provider, phone_of, phones
 from tests.support.channels import Answering, LiveProbe, text_of
 from tests.support.kits import make_room
 
@@ -37,12 +37,6 @@ pytestmark = pytest.mark.anyio
 PENDING, IN_FLIGHT, UNKNOWN, SENT = WorkState.PENDING, WorkState.IN_FLIGHT, WorkState.UNKNOWN, WorkState.SENT
 FAILED, SUPPRESSED, DONE, QUARANTINED = WorkState.FAILED, WorkState.SUPPRESSED, WorkState.DONE, WorkState.QUARANTINED
 ANSWERED, DEAD = WorkState.ANSWERED, WorkState.DEAD
-
-
-def phone_of(member: Member, channel_id: str = "phone") -> Phone:
-    phone = member.channels[channel_id]
-    assert isinstance(phone, Phone)
-    return phone
 
 
 async def only_row(all_of_them: Fleet, kind: WorkKind = WorkKind.DELIVERY) -> WorkRow:

@@ -112,10 +112,10 @@ class Deliver(Handler):
                 done += 1
                 asks_first = False
                 following = work.pool.take()  # at once, so that its place is not lost to another row
+                permit = following or permit  # from here on it is ended, also where the row is lost
                 await self._record_part(work, outcome, done)
                 if following is None:  # the rate is waited for without a tenure (PROTOCOL L9)
                     return Verdict(HANDED_BACK.outcome, PART_PAUSE, done)
-                permit = following
         finally:
             permit.abandon()
 
