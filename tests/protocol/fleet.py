@@ -210,3 +210,10 @@ async def _end(all_of_them: Fleet) -> None:
         all_of_them.clock.jump(10.0)  # whoever waits for a store that fails tries again
         for member in all_of_them.members:
             await member.kit.close(timeout=1.0)
+
+
+async def lose_holders(all_of_them: Fleet, row: WorkRow, times: int) -> None:
+    """Let so many workers claim the row and never come back."""
+    for number in range(times):
+        assert await all_of_them.store.claim(f"dead-{number}", lease=1.0, limit=1, lanes=[row.lane])
+        all_of_them.clock.jump(1.1)  # nobody who is awake runs before the next one has it

@@ -13,6 +13,7 @@ import anyio
 
 from roomkit_core import ChangeSet, InMemoryStore, StoreError, Ticket
 from roomkit_core.interfaces.store import Answer
+from roomkit_core.models.changes import Key, KeyResult
 
 Act = Callable[[], Awaitable[None]]
 Only = Callable[[Any], object]
@@ -96,7 +97,8 @@ class KitStore(InMemoryStore):
     """One kit's way to a store that several kits share; everything that is written passes its places.
 
     ``commit``, ``claim``, ``settle``, ``renew``, ``accept`` are passed before something is written, ``committed``,
-    ``claimed``, ``settled``, ``renewed``, ``accepted`` when it is, and the answer is on its way back.
+    ``claimed``, ``settled``, ``renewed``, ``accepted`` when it is, and the answer is on its way back;
+    ``looking up a key`` is passed before an idempotency key is looked up.
     """
 
     def __init__(self, shared: InMemoryStore, places: Places) -> None:
@@ -131,6 +133,10 @@ class KitStore(InMemoryStore):
         is_ours = await super().settle(*args, **options)
         await self.places("settled", args[2])
         return is_ours
+
+    async def find_key(self, key: Key) -> KeyResult | None:
+        await self.places("looking up a key", key)
+        return await super().find_key(key)
 
     async def renew(self, *args: Any, **options: Any) -> list[str]:
         await self.places("renew", args[0])

@@ -27,7 +27,7 @@ from roomkit_core import (
 from roomkit_core.builtin.clock import SystemClock
 from roomkit_core.engine.flow import pump
 from roomkit_core.engine.pure.verdicts import MAX_TAKEOVERS
-from tests.protocol.fleet import LEASE, Fleet, Member, fleet
+from tests.protocol.fleet import LEASE, Fleet, Member, fleet, lose_holders
 from tests.protocol.providers import Phone, Provider, phone_of, phones
 from tests.support.channels import Answering, LiveProbe, text_of
 from tests.support.kits import make_room
@@ -42,13 +42,6 @@ ANSWERED, DEAD = WorkState.ANSWERED, WorkState.DEAD
 async def only_row(all_of_them: Fleet, kind: WorkKind = WorkKind.DELIVERY) -> WorkRow:
     [row] = await all_of_them.rows(kind)
     return row
-
-
-async def lose_holders(all_of_them: Fleet, row: WorkRow, times: int) -> None:
-    """Let so many workers claim the row and never come back."""
-    for number in range(times):
-        assert await all_of_them.store.claim(f"dead-{number}", lease=1.0, limit=1, lanes=[row.lane])
-        all_of_them.clock.jump(1.1)  # nobody who is awake runs before the next one has it
 
 
 @pytest.fixture

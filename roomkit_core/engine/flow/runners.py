@@ -169,13 +169,8 @@ class Runners:
     async def _work(self, work: Work) -> None:
         lane = work.row.lane
         self.worked += 1
-        alone = work.row.takeovers >= ALONE_FROM
         try:
-            await self._exclusion.enter(alone=alone)
-            try:
-                await self._handle(work)
-            finally:
-                self._exclusion.leave(alone=alone)
+            await self._handle(work)
         finally:
             self.holdings.end(work.hold)
             if work.hold.has_called:
@@ -187,8 +182,6 @@ class Runners:
                 del self._live[lane]
             if work.done is not None:
                 work.done()
-            if alone:
-                self._wake_at(self._ports.clock.monotonic())  # nothing else was begun meanwhile
         if self._waiting:
             await self._let_go(lane)
 
@@ -197,10 +190,7 @@ class Runners:
         row, handler = work.row, self._handlers[work.row.kind]
         verdict: Verdict | None = HANDED_BACK
         try:
-            if isinstance(work.pool, Target) and not work.pool.started and not await _has_started(work.pool):
-                return  # handed back
-            end = give_up(row, self._ports.time())
-            verdict = await handler.work(work) if end is None else Verdict(end)
+            verdict = await self._judge(work, handler)
         except StaleLeaseError as error:
             log.info("row %s: %s", row.id, error, extra={"room_id": row.room_id})
             verdict = None
@@ -215,6 +205,20 @@ class Runners:
         finally:
             if verdict is not None:
                 await self._record(work, handler, verdict)
+
+    async def _judge(self, work: Work, handler: Handler) -> Verdict | None:
+        """What the handler says, or what is clear without it; a row that has to be alone is."""
+        alone = work.row.takeovers >= ALONE_FROM
+        await self._exclusion.enter(alone=alone)
+        try:
+            if isinstance(work.pool, Target) and not work.pool.started and not await _has_started(work.pool):
+                return HANDED_BACK
+            end = give_up(work.row, self._ports.time())
+            return await handler.work(work) if end is None else Verdict(end)
+        finally:
+            self._exclusion.leave(alone=alone)
+            if alone:
+                self._wake_at(self._ports.clock.monotonic())  # nothing else was begun meanwhile
 
     async def _record(self, work: Work, handler: Handler, verdict: Verdict) -> None:
         since = self._ports.clock.monotonic()
