@@ -141,7 +141,7 @@ class Background:
         task.add_done_callback(self._ended)
 
     def watch(self, job: Job) -> None:
-        """Start a job that runs as long as the kit does; :meth:`quiet` does not wait for it, :meth:`cancel` ends it."""
+        """Start a job that is no work: :meth:`quiet` does not wait for it, :meth:`cancel` ends it."""
         self._services += 1
         context = Context()
         if self._group is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from roomkit_core.engine.flow.gates import Gates
+from functools import partial
+
+from roomkit_core.engine.flow.gate import Gate
+from roomkit_core.engine.flow.gates import PATIENCE, Gates
 from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.pump import Chore
 from roomkit_core.engine.state.ports import Ports
@@ -60,27 +63,19 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
         except StoreError:
             return
 
-    is_asking = False
+    async def ask(gate: Gate) -> None:
+        with inside(ports.kit, "channel"):
+            await gate.ask_ready(PATIENCE)
 
-    async def ask() -> None:
-        nonlocal is_asking
-        try:
-            with inside(ports.kit, "channel"):
-                await gates.ask_ready()
-        finally:
-            is_asking = False
-
-    async def ask_ready() -> None:
-        """In a task of its own: a channel that does not answer holds up no heartbeat."""
-        nonlocal is_asking
-        if not is_asking and gates.has_questions:
-            is_asking = True
-            ports.background.watch(ask)
+    async def ready() -> None:
+        """Beside the pump, which waits for no channel: who is slow to answer holds up nobody else (PROTOCOL L14)."""
+        for gate in gates.to_ask():
+            ports.background.watch(partial(ask, gate))
 
     return (
         Chore("heartbeat", ports.lease / 3, holdings.renew),
         Chore("expire", EXPIRE_EVERY, expire),
         Chore("purge", PURGE_EVERY, purge),
         Chore("probe", PROBE_EVERY, probe),
-        Chore("ready", READY_EVERY, ask_ready),
+        Chore("ready", READY_EVERY, ready),
     )

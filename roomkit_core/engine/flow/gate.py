@@ -41,6 +41,7 @@ class Gate:
         "_asks_ready",
         "_clear",
         "_gates",
+        "_is_being_asked",
         "_is_paused",
         "_is_ready",
         "_is_tripped",
@@ -161,6 +162,7 @@ class Gate:
         self.is_registered = True
         self._limit = channel.rate_limit
         self._asks_ready = type(channel).ready is not Channel.ready
+        self._is_being_asked = False
         self._is_ready = not self._asks_ready
         self._why_not: str | None = None  # nobody asked yet
         self._refresh()
@@ -211,11 +213,15 @@ class Gate:
         """Ask the channel whether it is ready, for at most ``patience`` seconds; a raise and a silence are a no."""
         channel = self.channel
         why_not = f"no answer within {patience:g} s"
+        self._is_being_asked = True
         try:
             with anyio.move_on_after(patience):
                 why_not = "" if await channel.ready() else "it says so"
         except Exception as error:
             why_not = f"{type(error).__name__}: {error}"
+        finally:
+            if self.channel is channel:
+                self._is_being_asked = False
         if not self.is_registered or self.channel is not channel:
             return
         if why_not != self._why_not:  # a change is logged, not every poll
@@ -228,8 +234,8 @@ class Gate:
 
     @property
     def asks_ready(self) -> bool:
-        """Whether it makes sense to ask the channel."""
-        return self.is_registered and self._asks_ready
+        """Whether it makes sense to ask the channel now."""
+        return self.is_registered and self._asks_ready and not self._is_being_asked
 
     def _refresh(self) -> None:
         """Work out whether anything can stand in the way: the ticket of the undisturbed channel, or 0."""

@@ -89,11 +89,6 @@ class Gates:
         moments = (gate.opens_at() for gate in self.waiting())
         return min((moment for moment in moments if moment is not None), default=None)
 
-    @property
-    def has_questions(self) -> bool:
-        """Whether any channel has something to say about its readiness."""
-        return any(gate.asks_ready for gate in self._gates.values())
-
     async def ask_ready(self, patience: float = PATIENCE) -> None:
         """Ask every channel that has something to say about it whether it is ready, side by side.
 
@@ -101,8 +96,12 @@ class Gates:
             patience: Seconds after which a silence is a no.
         """
         async with anyio.create_task_group() as group:
-            for gate in [gate for gate in self._gates.values() if gate.asks_ready]:
+            for gate in self.to_ask():
                 group.start_soon(gate.ask_ready, patience)
+
+    def to_ask(self) -> list[Gate]:
+        """The gates whose channels have something to say about whether they are ready, and are not being asked."""
+        return [gate for gate in self._gates.values() if gate.asks_ready]
 
     def tell(self, event: str, gate: Gate) -> None:
         """A breaker opened or closed."""
