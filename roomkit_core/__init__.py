@@ -59,6 +59,7 @@ _EXPORTS = {
     "roomkit_core.builtin.memory_store": "InMemoryStore",
     "roomkit_core.builtin.retry": "retry_with_backoff",
     "roomkit_core.builtin.router": "DefaultInboundRoomRouter",
+    "roomkit_core.builtin.sqlite_store": "SQLiteStore",
     "roomkit_core.plugin": "API_VERSION Component PluginInfo hookimpl",
 }
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names.split()}
@@ -81,6 +82,9 @@ if TYPE_CHECKING:
     )
     from roomkit_core.builtin.router import (
         DefaultInboundRoomRouter as DefaultInboundRoomRouter,
+    )
+    from roomkit_core.builtin.sqlite_store import (
+        SQLiteStore as SQLiteStore,
     )
     from roomkit_core.errors import (
         ChannelAlreadyRegisteredError as ChannelAlreadyRegisteredError,
@@ -564,6 +568,7 @@ __all__ = [
     "RoomTimers",
     "Route",
     "Routing",
+    "SQLiteStore",
     "SourceAlreadyAttachedError",
     "SourceNotFoundError",
     "StaleLeaseError",

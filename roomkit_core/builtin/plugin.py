@@ -11,8 +11,11 @@ PLUGIN = PluginInfo("builtin", api="1.0", summary="What RoomKit uses when nothin
 
 @hookimpl
 def roomkit_components() -> Iterator[Component]:
-    """Store, locks and router, each in memory and for one process."""
+    """Stores, locks and router for one process."""
     yield Component(Kind.STORE, "memory", "roomkit_core.builtin.memory_store:InMemoryStore", summary="For tests")
+    yield Component(
+        Kind.STORE, "sqlite", "roomkit_core.builtin.sqlite_store:SQLiteStore", summary="One file, one process, durable"
+    )
     yield Component(Kind.LOCK, "memory", "roomkit_core.builtin.locks:InMemoryLockManager", summary="For one process")
     yield Component(
         Kind.ROUTER, "default", "roomkit_core.builtin.router:DefaultInboundRoomRouter", summary="By conversation key"

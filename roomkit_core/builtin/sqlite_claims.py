@@ -1,0 +1,120 @@
+"""Claims and renewals: heads of lanes only, each by one winner (PROTOCOL L3, L5, L6)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from roomkit_core.builtin.sqlite_rows import CHANGE, COLUMNS, Values, change_values, unpack_row
+from roomkit_core.builtin.sqlite_session import Session
+from roomkit_core.builtin.sqlite_work import NOTE_ATTEMPT, attempt
+from roomkit_core.models.work import WorkRow, WorkState
+
+_PENDING, _IN_FLIGHT = WorkState.PENDING, WorkState.IN_FLIGHT
+
+_SEQ = COLUMNS.split(", ").index("seq")
+_READY = f"""SELECT {COLUMNS}, ready FROM work WHERE kind = ? AND channel_id = ? AND ready <= ?
+    ORDER BY ready, seq LIMIT ?"""
+_NEXT_QUEUE = """SELECT kind, channel_id FROM work WHERE ready IS NOT NULL AND (kind, channel_id) > (?, ?)
+    ORDER BY kind, channel_id LIMIT 1"""
+_LANE_HEAD = f"SELECT {COLUMNS}, ready FROM work WHERE lane = ? AND settled_at IS NULL ORDER BY seq LIMIT 1"
+
+
+class Claim(NamedTuple):
+    """What a claim asks for: at most ``limit`` rows of these kinds, channels and lanes; None for all of them."""
+
+    limit: int
+    kinds: Sequence[str] | None
+    channels: Sequence[str] | None
+    lanes: Sequence[str] | None
+
+    def takes(self, kind: str, channel_id: str) -> bool:
+        return (self.kinds is None or kind in self.kinds) and (self.channels is None or channel_id in self.channels)
+
+
+def claim(wanted: Claim, owner: str, lease: int, session: Session) -> list[WorkRow]:
+    """Take the heads that are ready, those that have waited longest first."""
+    until = session.now + lease
+    taken, changes, attempts = [], [], []
+    for columns in ready_rows(session.db, wanted, session.now):
+        row = unpack_row(columns)
+        if row.state is _IN_FLIGHT:
+            attempts.append(attempt(row, _IN_FLIGHT, None, None, session.now, maybe_sent=True))
+        mine = _taken(row, owner, until)
+        changes.append(change_values(mine, until + row.quiet))
+        taken.append(mine)
+    session.each(CHANGE, changes)
+    session.each(NOTE_ATTEMPT, attempts)
+    return taken
+
+
+def is_anything_ready(wanted: Claim, now: int, db: sqlite3.Connection) -> bool:
+    """Whether there is a row to claim; reads only."""
+    return bool(ready_rows(db, wanted._replace(limit=min(wanted.limit, 1)), now))
+
+
+def ready_rows(db: sqlite3.Connection, wanted: Claim, now: int) -> list[Values]:
+    """The columns of the rows that can be claimed now, those that have waited longest first."""
+    if wanted.limit <= 0:
+        return []
+    found = _by_time(db, wanted, now) if wanted.lanes is None else _by_lane(db, wanted, wanted.lanes, now)
+    found.sort(key=lambda columns: (columns[-1], columns[_SEQ]))
+    return [columns[:-1] for columns in found[: wanted.limit]]
+
+
+def _by_time(db: sqlite3.Connection, wanted: Claim, now: int) -> list[Values]:
+    found: list[Values] = []
+    for kind, channel_id in _queues(db, wanted):
+        found += db.execute(_READY, (kind, channel_id, now, wanted.limit))
+    return found
+
+
+def _queues(db: sqlite3.Connection, wanted: Claim) -> Iterable[tuple[str, str]]:
+    """The (kind, channel) pairs to look at. Those that nobody named are found by one probe each."""
+    if wanted.kinds is not None and wanted.channels is not None:
+        yield from ((kind, channel_id) for kind in wanted.kinds for channel_id in wanted.channels)
+        return
+    pair = ("", "")
+    while (pair := db.execute(_NEXT_QUEUE, pair).fetchone()) is not None:
+        if wanted.takes(*pair):
+            yield pair
+
+
+def _by_lane(db: sqlite3.Connection, wanted: Claim, lanes: Sequence[str], now: int) -> list[Values]:
+    heads = (db.execute(_LANE_HEAD, (lane,)).fetchone() for lane in lanes)
+    return [
+        head
+        for head in heads
+        if head is not None and head[-1] is not None and head[-1] <= now and wanted.takes(head[1], head[2])
+    ]
+
+
+def _taken(row: WorkRow, owner: str, until: int) -> WorkRow:
+    """The row in the hands of its next holder."""
+    is_takeover = row.state is _IN_FLIGHT
+    return row._replace(
+        state=_IN_FLIGHT,
+        owner=owner,
+        token=row.token + 1,
+        lease_until=until,
+        due=None,
+        attempts=row.attempts + (not is_takeover),
+        takeovers=row.takeovers + is_takeover,
+        maybe_sent=row.maybe_sent or row.state is not _PENDING,  # a call may have been made, nobody knows how it ended
+    )
+
+
+def renew(session: Session, claims: Sequence[tuple[str, int]], lease: int) -> list[str]:
+    """Prolong tenures; the ids of those that are lost."""
+    until = session.now + lease
+    return [
+        row_id
+        for row_id, token in claims
+        if not session.run(
+            "UPDATE work SET lease_until = ?1, ready = ?1 + quiet WHERE id = ?2 AND token = ?3 AND state = 'in_flight'",
+            until,
+            row_id,
+            token,
+        )
+    ]

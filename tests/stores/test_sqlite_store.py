@@ -1,0 +1,47 @@
+"""The SQLite store: what every store does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from roomkit_core.builtin.sqlite_check import check
+from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.interfaces.store import ConversationStore
+from roomkit_core.models.ids import new_id
+from tests.stores.clock import ManualClock
+from tests.stores.suite import StoreSuite
+
+
+class TestSQLiteStore(StoreSuite):
+    """Nothing here is about the disk, and a run of the suite commits many thousand times: nothing is synchronised."""
+
+    ends_leases_on_open = True
+    machine_examples = 25
+
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: Path) -> None:
+        """Where the stores of a test stand."""
+        self.path = tmp_path
+
+    @pytest.fixture
+    async def store(self, clock: ManualClock) -> AsyncIterator[ConversationStore]:
+        store = await self.fresh_store(clock)
+        yield store
+        await store.close()
+
+    async def fresh_store(self, clock: ManualClock) -> ConversationStore:
+        return await self.opened(self.path / f"{new_id()}.db", clock)
+
+    async def reopen(self, store: ConversationStore, clock: ManualClock) -> ConversationStore:
+        assert isinstance(store, SQLiteStore)
+        await store.close()
+        assert check(store.path) == []
+        return await self.opened(Path(store.path), clock)
+
+    async def opened(self, path: Path, clock: ManualClock) -> SQLiteStore:
+        store = SQLiteStore(path, clock=clock, synchronous="off")
+        await store.open()
+        return store
