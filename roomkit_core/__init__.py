@@ -18,7 +18,7 @@ _EXPORTS = {
         "ConversationTakenError DeliveryFailedError DuplicateError EventNotFoundError HookError IdentityNotFoundError "
         "KitStateError ParticipantNotFoundError PluginError ProcessTimeoutError RoomClosedError RoomExistsError "
         "RoomKitError RoomNotFoundError SourceAlreadyAttachedError SourceNotFoundError StaleLeaseError StoreBusyError "
-        "StoreError UnsupportedError VoiceBackendNotConfiguredError VoiceNotConfiguredError"
+        "StoreError UnsupportedError VoiceBackendNotConfiguredError VoiceNotConfiguredError WorkNotFoundError"
     ),
     "roomkit_core.models.enums": (
         "Access BreakerState ChannelCategory ChannelDirection DeleteType DeliveryMode DeliveryState EventStatus "
@@ -43,6 +43,7 @@ _EXPORTS = {
     ),
     "roomkit_core.models.hook": "FrameworkEvent HookResult InjectedEvent",
     "roomkit_core.models.context": "RoomContext",
+    "roomkit_core.models.story": "Cancellation Cancelling Pause Story StoryStep Trouble WorkView",
     "roomkit_core.models.work": "Outcome WorkKind WorkRow WorkState",
     "roomkit_core.models.changes": "ABSENT ChangeSet Committed Discharge KeyResult Refused Withdrawal",
     "roomkit_core.interfaces.channel": "Channel",
@@ -166,6 +167,9 @@ if TYPE_CHECKING:
     )
     from roomkit_core.errors import (
         VoiceNotConfiguredError as VoiceNotConfiguredError,
+    )
+    from roomkit_core.errors import (
+        WorkNotFoundError as WorkNotFoundError,
     )
     from roomkit_core.interfaces.channel import (
         Channel as Channel,
@@ -431,6 +435,27 @@ if TYPE_CHECKING:
     from roomkit_core.models.room import (
         Version as Version,
     )
+    from roomkit_core.models.story import (
+        Cancellation as Cancellation,
+    )
+    from roomkit_core.models.story import (
+        Cancelling as Cancelling,
+    )
+    from roomkit_core.models.story import (
+        Pause as Pause,
+    )
+    from roomkit_core.models.story import (
+        Story as Story,
+    )
+    from roomkit_core.models.story import (
+        StoryStep as StoryStep,
+    )
+    from roomkit_core.models.story import (
+        Trouble as Trouble,
+    )
+    from roomkit_core.models.story import (
+        WorkView as WorkView,
+    )
     from roomkit_core.models.task import (
         Observation as Observation,
     )
@@ -469,6 +494,8 @@ __all__ = [
     "AudioContent",
     "Breaker",
     "BreakerState",
+    "Cancellation",
+    "Cancelling",
     "ChangeSet",
     "Channel",
     "ChannelAlreadyRegisteredError",
@@ -542,6 +569,7 @@ __all__ = [
     "ParticipantNotFoundError",
     "ParticipantRole",
     "ParticipantStatus",
+    "Pause",
     "PluginError",
     "PluginInfo",
     "ProcessTimeoutError",
@@ -574,6 +602,8 @@ __all__ = [
     "StaleLeaseError",
     "StoreBusyError",
     "StoreError",
+    "Story",
+    "StoryStep",
     "SystemContent",
     "Task",
     "TaskStatus",
@@ -582,6 +612,7 @@ __all__ = [
     "Ticket",
     "TokenBucketRateLimiter",
     "ToolCallContent",
+    "Trouble",
     "UnsupportedError",
     "Version",
     "VideoContent",
@@ -591,8 +622,10 @@ __all__ = [
     "Withdrawal",
     "WorkFilter",
     "WorkKind",
+    "WorkNotFoundError",
     "WorkRow",
     "WorkState",
+    "WorkView",
     "__version__",
     "hookimpl",
     "retry_with_backoff",

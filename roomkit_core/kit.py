@@ -12,6 +12,7 @@ from anyio.abc import TaskStatus
 from roomkit_core.engine.steps.inbound import Inbound
 from roomkit_core.engine.steps.send import Send, outgoing
 from roomkit_core.engine.verbs import assembly
+from roomkit_core.engine.verbs.deliveries import Deliveries
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.hooks.registration import HookRegistration, HookRegistry, OnError
 from roomkit_core.interfaces.channel import Channel
@@ -288,6 +289,11 @@ class RoomKit:
     def rooms(self) -> Rooms:
         """Newer verbs about rooms; see :meth:`Rooms.read`."""
         return self._engine.rooms
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Owed work: list, explain, retry, cancel, purge, pause; see :meth:`Deliveries.why`."""
+        return self._engine.deliveries
 
     async def create_room(
         self,

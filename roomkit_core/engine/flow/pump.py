@@ -30,11 +30,13 @@ class Chore(NamedTuple):
         name: For logs.
         every: Seconds between two runs.
         run: Does it. A raise is logged, and it comes again.
+        is_first: It is also done before anything is claimed, and the kit does not start if it raises then.
     """
 
     name: str
     every: float
     run: Callable[[], Awaitable[None]]
+    is_first: bool = False
 
 
 class Pump:
@@ -57,6 +59,12 @@ class Pump:
         self.chores: tuple[Chore, ...] = ()
         self.pools: Callable[[], Iterable[Pool]] = tuple
         self.runners: Runners | None = None
+
+    async def begin(self) -> None:
+        """Do what has to be done before the first row is claimed."""
+        for chore in self.chores:
+            if chore.is_first:
+                await chore.run()
 
     def wake_at(self, moment: float) -> None:
         """Look at this monotonic time at the latest; never waits."""

@@ -85,7 +85,7 @@ class Pool:
         """How many rows that are born now may be claimed at their birth."""
         return self.free
 
-    def stand_behind(self) -> None:  # noqa: B027 - a pool without a gate has no order to keep
+    def stand_behind(self) -> None:
         """A row waits for a place; what is born from now on has its place behind it."""
 
     def take(self) -> Permit | None:

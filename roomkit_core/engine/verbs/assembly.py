@@ -30,6 +30,7 @@ from roomkit_core.engine.steps.journal import Journal
 from roomkit_core.engine.steps.run_hook import RunHook
 from roomkit_core.engine.verbs.bindings import Bindings
 from roomkit_core.engine.verbs.channels import Channels
+from roomkit_core.engine.verbs.deliveries import Deliveries
 from roomkit_core.engine.verbs.life import Life
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.errors import UnsupportedError
@@ -67,6 +68,7 @@ class Engine:
     bindings: Bindings
     channels: Channels
     life: Life
+    deliveries: Deliveries
 
 
 def refuse_unavailable(**parameters: Any) -> None:
@@ -134,7 +136,8 @@ def assemble(
     pump.chores = chores(ports, holdings, gates)
     channels = Channels(ports, gates, runners, kit)
     life = Life(ports, pump, runners, channels, partial(plugins.startup, kit), partial(plugins.shutdown, kit))
-    return Engine(ports, runners, journal, Rooms(ports, runners), Bindings(ports, runners), channels, life)
+    deliveries = Deliveries(ports, runners, gates)
+    return Engine(ports, runners, journal, Rooms(ports, runners), Bindings(ports, runners), channels, life, deliveries)
 
 
 def _gates(ports: Ports, pump: Pump) -> Gates:
