@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from roomkit_core.builtin.memory_batch import Prepared, has_rare_parts, prepare
+from roomkit_core.builtin.sqlite_errors import bare
 from roomkit_core.builtin.sqlite_rows import PackedWork, pack_work
 from roomkit_core.models.changes import ChangeSet
 from roomkit_core.models.packing import Packed, pack_event
@@ -34,7 +35,7 @@ class Batch:
             try:
                 self._pack()
             except Exception as error:  # noqa: BLE001, RUF100 (raised in the batch's turn)
-                self.flaw = error.with_traceback(None)
+                self.flaw = bare(error)
         self.is_common = self._is_message()
 
     def _is_message(self) -> bool:

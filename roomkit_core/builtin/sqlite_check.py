@@ -78,10 +78,22 @@ def check(path: str) -> list[str]:
         try:
             pending(db, path)
             db.execute("BEGIN")  # one moment for all rules
-            damage = [text for (text,) in db.execute("PRAGMA integrity_check") if text != "ok"]
-            return damage or [line for rule in _RULES if (line := _broken(db, rule))]
+            return _damage(db) or [line for rule in _RULES if (line := _broken(db, rule))]
         except sqlite3.Error as error:
             raise translated(error, f"cannot check {path}") from error
+
+
+def _damage(db: sqlite3.Connection) -> list[str]:
+    """What SQLite finds; it gives up where it cannot make sense of a page any more."""
+    found = []
+    try:
+        for (text,) in db.execute("PRAGMA integrity_check"):
+            found.append(text)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+            raise
+        found.append(str(error))
+    return [] if found == ["ok"] else found
 
 
 def _broken(db: sqlite3.Connection, rule: _Rule) -> str:

@@ -44,11 +44,12 @@ def backup(source: str, target: str) -> None:
 def restore(copy: str, path: str) -> None:
     """Put a backup in the place of a store that nobody has open. Blocks.
 
-    The former file is kept as ``<path>.before-restore``, with its log.
+    What stood there is kept as ``<path>.before-restore``. At every moment there is a whole file at ``path``, unless the
+    former one is so damaged that it cannot be copied.
 
     Raises:
         StoreBusyError: The store has an owner.
-        StoreError: The backup is none, or could not be put there.
+        StoreError: The backup is none, a tool has the store open, or the backup could not be put there.
     """
     with closing(connect(copy, writes=False)) as db:
         pending(db, copy)
@@ -56,13 +57,14 @@ def restore(copy: str, path: str) -> None:
     lock.take()
     part = f"{path}.part"
     try:
+        model = copy
+        if Path(path).exists():
+            model = path
+            _keep(path)
         _remove(part)
         create_file(part)
         _copy(copy, part)
-        for end in ("", "-wal", "-shm"):
-            if Path(path + end).exists():
-                Path(path + end).replace(f"{path}.before-restore{end}")
-        _finish(part, path, copy)
+        _finish(part, path, model if Path(model).exists() else copy)
     except sqlite3.Error as error:
         raise translated(error, f"cannot restore {copy} to {path}") from error
     except OSError as error:
@@ -70,6 +72,21 @@ def restore(copy: str, path: str) -> None:
     finally:
         _remove(part)
         lock.release()
+
+
+def _keep(path: str) -> None:
+    """Copy the former store, and leave nothing of its log that could be taken for that of its successor."""
+    try:
+        with closing(connect(path, writes=True)) as db:
+            db.execute("PRAGMA journal_mode = delete").fetchone()  # refused while anybody else has it open
+        backup(path, f"{path}.before-restore")
+    except (sqlite3.Error, StoreError) as error:
+        code = error.code if isinstance(error, StoreError) else translated(error, "").code
+        if code not in ("store.corrupt", "store.not_a_database"):
+            raise
+        for end in ("-wal", "-shm", ""):
+            if Path(path + end).exists():
+                Path(path + end).replace(f"{path}.before-restore{end}")
 
 
 def _copy(source: str, target: str) -> None:

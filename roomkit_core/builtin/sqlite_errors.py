@@ -52,7 +52,7 @@ def translated(error: sqlite3.Error, what: str) -> StoreError:
     # Extended codes carry the primary one in their lowest byte.
     fault = _FAULTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, _OTHER)
     made = StoreError(f"{what}: {error}", code=fault.code, hint=fault.hint or None, retryable=fault.retryable)
-    made.__cause__ = error.with_traceback(None)
+    made.__cause__ = bare(error)
     return made
 
 
@@ -62,6 +62,12 @@ def member_error(error: Exception) -> Exception:
         return translated(error, "the batch could not be written")
     if isinstance(error, OverflowError):
         return StoreError(f"the batch could not be written: {error}", code="store.too_large", retryable=False)
+    return bare(error)
+
+
+def bare(error: Exception) -> Exception:
+    """The error without the frames that it came through: those lead to the request that keeps it, which is a cycle."""
+    error.__context__ = None
     return error.with_traceback(None)
 
 
@@ -71,6 +77,9 @@ def again(error: Exception) -> Exception:
         made: Exception = type(error)(str(error))
         made.__dict__.update(error.__dict__)
     else:
-        made = type(error)(*error.args)
+        try:
+            made = type(error)(*error.args)
+        except TypeError:  # some cannot be made by hand
+            return error
     made.__cause__ = error.__cause__
     return made

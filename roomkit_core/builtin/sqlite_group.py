@@ -7,18 +7,22 @@ any, and the connection is made anew.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from roomkit_core.builtin.sqlite_batch import Batch
 from roomkit_core.builtin.sqlite_commit import commit
-from roomkit_core.builtin.sqlite_errors import OWN_FAULTS, member_error, translated
+from roomkit_core.builtin.sqlite_errors import OWN_FAULTS, bare, member_error, translated
 from roomkit_core.builtin.sqlite_messages import Apart, commit_messages
 from roomkit_core.builtin.sqlite_outcomes import Settlement, settle
 from roomkit_core.builtin.sqlite_session import Session
 from roomkit_core.builtin.sqlite_writer import Request
 from roomkit_core.errors import StoreError
+
+log = logging.getLogger("roomkit.store")
 
 Requests = list[Request[Any]]
 Written = tuple[Request[Any], Any, Exception | None]
@@ -34,7 +38,7 @@ class GroupCommit:
         check: Raises a :class:`StoreError` if the file is not to be written.
         now: Tells the present moment in microseconds.
         may_claim: See :class:`Session`.
-        written: Told how many requests became durable, or why none did.
+        written: Told how many requests became durable, or why none did; not told of a group that changed nothing.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class GroupCommit:
             if self.db is None:
                 self.db = self._connect()
             self.db.execute("BEGIN IMMEDIATE")
+            before = self.db.total_changes
             session = Session(self.db, self._now(), self._may_claim)
             for run in _runs(requests):
                 answers += _write_run(session, run)
@@ -69,32 +74,37 @@ class GroupCommit:
             return
         for request, answer, fault in answers:
             request.answer, request.error = answer, fault
-        self._written(len(requests), None)
+        if self.db.total_changes > before:  # a group of refusals says nothing about the disk
+            self._written(len(requests), None)
 
     def close(self) -> None:
         """Let go of the connection."""
         db, self.db = self.db, None
         if db is not None:
-            try:
+            with suppress(sqlite3.Error):  # it is given up either way, and what was not committed is gone
                 if db.in_transaction:
                     db.execute("ROLLBACK")
-            except sqlite3.Error:  # the connection is given up either way, and that rolls back too
-                pass
-            db.close()
+            with suppress(sqlite3.Error):
+                db.close()
 
     def _fail(self, requests: Requests, error: Exception) -> None:
         self.close()
-        if isinstance(error, StoreError):
-            failure = error
-        elif isinstance(error, sqlite3.Error):
-            failure = translated(error, "the store could not write")
-        else:
-            failure = StoreError(f"the store could not write: {error!r}")
-            failure.__cause__ = error
-        failure.__traceback__ = None
+        failure = _failure(error)
         for request in requests:
             request.answer, request.error = None, failure
         self._written(0, failure)
+
+
+def _failure(error: Exception) -> StoreError:
+    if isinstance(error, sqlite3.Error):
+        return translated(error, "the store could not write")
+    if not isinstance(error, StoreError):
+        log.error("the store could not write", exc_info=error)
+        failure = StoreError(f"the store could not write: {error!r}")
+        failure.__cause__ = bare(error)
+        return failure
+    bare(error)
+    return error
 
 
 def _runs(requests: Requests) -> Iterator[Requests]:

@@ -69,15 +69,15 @@ def pending(db: sqlite3.Connection, path: str, known: Sequence[Migration] = MIGR
 
 
 def migrate(db: sqlite3.Connection, path: str, now: int, known: Sequence[Migration] = MIGRATIONS) -> list[Migration]:
-    """Apply what is pending; returns it.
+    """Apply what is pending, and return it; see to the write-ahead log.
 
     Raises:
         StoreError: As :func:`pending`, or the file cannot be written.
     """
     steps = pending(db, path, known)
     try:
+        db.execute("PRAGMA journal_mode = wal").fetchone()  # a restored backup is not in this mode
         if steps:
-            db.execute("PRAGMA journal_mode = wal")
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         for step in steps:
             _apply(db, step, now)
