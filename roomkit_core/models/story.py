@@ -176,4 +176,14 @@ class Story(Base):
         for trouble in self.troubles:
             lines += ["", f"cause ({trouble.about}): {trouble.cause}"]
             lines += [f"what to do: {trouble.hint}"] if trouble.hint else []
-        return "\n".join(lines)
+        return "\n".join(printable(line) for line in lines)
+
+
+def printable(text: str, longest: int = 400) -> str:
+    """One line of text that cannot steer a terminal; what is longer is cut."""
+    shown = text if text.isprintable() else "".join(one if one.isprintable() else _escaped(one) for one in text)
+    return shown if len(shown) <= longest else f"{shown[:longest]}…"
+
+
+def _escaped(character: str) -> str:
+    return " " if character in "\n\t" else character.encode("unicode_escape").decode()

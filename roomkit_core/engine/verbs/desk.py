@@ -19,6 +19,7 @@ from roomkit_core.errors import (
     ChannelNotFoundError,
     EventNotFoundError,
     RoomClosedError,
+    RoomKitError,
     RoomNotFoundError,
     StoreError,
     UnsupportedError,
@@ -115,6 +116,17 @@ class Desk:
         if isinstance(answer, Refused):
             raise RoomNotFoundError(f"room {row.room_id!r} does not exist any more")
         return await self._retries(row_id)
+
+    async def retry_if_possible(self, row_id: str) -> tuple[WorkRow, ...]:
+        """The same for many rows: what was retried before, and what cannot be retried, is left alone."""
+        if await self._retries(row_id):
+            return ()
+        try:
+            return await self.retry(row_id)
+        except StoreError:
+            raise
+        except RoomKitError:
+            return ()  # `retry` says why
 
     async def _retries(self, row_id: str) -> tuple[WorkRow, ...]:
         return tuple(await self._store.list_work(WorkFilter(retry_of=row_id)))
