@@ -63,7 +63,6 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Its channel may not receive in this room any more", "Change the access, then: roomkit dead retry {id}."
     ),
     "event.gone": Explanation("The event that it is about was deleted"),
-    "event.deleted": Explanation("The event that it is about was deleted"),
     "event.pruned": Explanation("What the event said was removed when its time was over"),
     "deleted": Explanation("Its room was deleted, with everything that was owed in it"),
     # --- it could not be rendered
@@ -186,7 +185,6 @@ EXPLANATIONS: dict[str, Explanation] = {
         "It is tried again by itself, with one message first; look at the provider.",
     ),
     "waits.not_ready": Explanation("Its channel says that it is not ready", "Look at its connection and credentials."),
-    "waits.not_started": Explanation("Its channel is still being started", "Look at its start if that takes long."),
     "waits.rate": Explanation("The rate limit of its channel is used up", "It goes out as soon as the rate allows it."),
     "waits.binding_rate": Explanation("The rate limit of its channel in this room is used up", "It goes out in time."),
     "waits.busy": Explanation("Its channel is sending as much at once as it may", "It goes out by itself."),
