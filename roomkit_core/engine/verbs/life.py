@@ -100,6 +100,7 @@ class Life:
         self._starting = anyio.Event()
         try:
             await ports.store.open()
+            await self._pump.begin()
             with inside(ports.kit, "channel"):
                 await self._start_plugins()
                 await self._channels.start_all()
