@@ -14,7 +14,7 @@ from roomkit_core.models.ids import new_id
 from roomkit_core.models.message import InboundMessage
 from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
-_ACCEPTED = """SELECT id, state FROM work WHERE key_name = ?3 AND key_channel = ?1 AND key_sender = ?2
+_ACCEPTED = """SELECT id, state FROM work WHERE key_channel = ? AND key_sender = ? AND key_name = ?
     ORDER BY seq DESC LIMIT 1"""
 
 
