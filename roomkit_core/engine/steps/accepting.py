@@ -27,16 +27,24 @@ async def accept(ports: Ports, runners: Runners, message: InboundMessage, room_i
     if target is None:
         raise ChannelNotRegisteredError(f"no channel {message.channel_id!r} is registered")
     since = ports.clock.monotonic()
-    answer = await ports.store.accept(
-        message,
-        journal_lane(target.channel, message),
-        message_key(message),
-        room_id=room_id,
-        owner=ports.owner,
-        lease=pool.lease if pool.births() > 0 and not ports.background.draining else None,
-    )
-    if isinstance(answer, Known):
-        return Accepted(id=answer.id, duplicate=True)
-    if answer.claim is None or not runners.start(answer.claim, pool, since, pool.lease):
+    permit = None if ports.background.draining else pool.take_at_birth()
+    is_begun = False
+    try:
+        answer = await ports.store.accept(
+            message,
+            journal_lane(target.channel, message),
+            message_key(message),
+            room_id=room_id,
+            owner=ports.owner,
+            lease=None if permit is None else pool.lease,
+        )
+        if isinstance(answer, Known):
+            return Accepted(id=answer.id, duplicate=True)
+        if answer.claim is not None:
+            is_begun = runners.start(answer.claim, pool, permit, since, pool.lease)
+    finally:
+        if permit is not None and not is_begun:
+            permit.give_back()
+    if not is_begun:
         runners.look(pool)
     return Accepted(id=answer.id)
