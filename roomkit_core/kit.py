@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -10,10 +11,13 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
 from roomkit_core.engine.steps.inbound import Inbound
-from roomkit_core.engine.steps.send import Send, outgoing
+from roomkit_core.engine.steps.send import outgoing
 from roomkit_core.engine.verbs import assembly
 from roomkit_core.engine.verbs.deliveries import Deliveries
 from roomkit_core.engine.verbs.rooms import Rooms
+from roomkit_core.engine.verbs.sending import send
+from roomkit_core.engine.verbs.state import KeyValue
+from roomkit_core.engine.verbs.statuses import status_hook
 from roomkit_core.hooks.registration import HookRegistration, HookRegistry, OnError
 from roomkit_core.interfaces.channel import Channel
 from roomkit_core.interfaces.clock import Clock
@@ -21,12 +25,14 @@ from roomkit_core.interfaces.kit import Wait
 from roomkit_core.interfaces.locks import RoomLockManager
 from roomkit_core.interfaces.router import InboundRoomRouter
 from roomkit_core.interfaces.store import ConversationStore
-from roomkit_core.models.channel import ChannelBinding, Route
+from roomkit_core.models.channel import ChannelBinding, RateLimit, Route
+from roomkit_core.models.delivery import DeliveryStatus
 from roomkit_core.models.enums import Access, ChannelCategory, ChannelDirection, HookExecution
 from roomkit_core.models.event import RoomEvent
+from roomkit_core.models.health import Health
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
-from roomkit_core.models.message import InboundMessage, InboundResult
-from roomkit_core.models.room import Room
+from roomkit_core.models.message import Accepted, InboundMessage, InboundResult
+from roomkit_core.models.room import Room, RoomTimers
 
 if TYPE_CHECKING:
     from roomkit_core.registry import PluginRegistry
@@ -58,7 +64,10 @@ class RoomKit:
         identity_timeout: Not available yet.
         process_timeout: Seconds from reading the room to the commit, hooks included; above 0.
         stt, tts, voice, task_runner, delivery_strategy, delivery_backend, status_bus: Not available yet.
-        telemetry, inbound_rate_limit, orchestration: Not available yet.
+        telemetry, orchestration: Not available yet.
+        inbound_rate_limit: How many messages each channel may bring in. A direct call above it is refused with the
+            reason ``rate_limited``, stored nowhere; a journaled message waits.
+        inbound_sender_rate_limit: The same for each sender of a channel.
         plugins: Plugins to load and whose hooks to run: ids of installed ones, or modules.
         autoload: Load every installed plugin; their components can be used, their hooks run only if they are named.
         clock: Where the time comes from.
@@ -89,9 +98,10 @@ class RoomKit:
         delivery_backend: Any = None,
         status_bus: Any = None,
         telemetry: Any = None,
-        inbound_rate_limit: Any = None,
+        inbound_rate_limit: RateLimit | None = None,
         orchestration: Any = None,
         *,
+        inbound_sender_rate_limit: RateLimit | None = None,
         plugins: Iterable[Any] = (),
         autoload: bool = False,
         clock: Clock | None = None,
@@ -109,13 +119,21 @@ class RoomKit:
             delivery_backend=delivery_backend,
             status_bus=status_bus,
             telemetry=telemetry,
-            inbound_rate_limit=inbound_rate_limit,
             orchestration=orchestration,
         )
         self._plugins = assembly.load_plugins(plugins, autoload)
-        self._engine = assembly.assemble(
-            self, self._plugins, store, inbound_router, lock_manager, max_chain_depth, process_timeout, clock, cache_mb
+        given = assembly.Given(
+            store,
+            inbound_router,
+            lock_manager,
+            clock,
+            max_chain_depth,
+            process_timeout,
+            cache_mb,
+            inbound_rate_limit,
+            inbound_sender_rate_limit,
         )
+        self._engine = assembly.assemble(self, self._plugins, given)
         self._plugins.apply_hooks(self)
 
     # ------------------------------------------------------------------------------------------------ its life
@@ -196,6 +214,56 @@ class RoomKit:
         """
         return await Inbound(self._engine.ports, self._engine.runners, message, room_id, wait).go()
 
+    async def accept_inbound(self, message: InboundMessage, *, room_id: str | None = None) -> Accepted:
+        """Write a message into the journal and return: for webhooks, which have to answer before the work is done.
+
+        What is accepted is worked on from now, in the order of its conversation, until it is stored, refused or
+        quarantined; on a durable store also after a crash.
+
+        Args:
+            message: What a channel received. Its ``session`` is not journaled.
+            room_id: The room, made if it does not exist; otherwise that of the message's conversation.
+
+        Returns:
+            The id of its row, for ``kit.deliveries.why``. A message whose key is known is a ``duplicate``, with the id
+            of the first one.
+
+        Raises:
+            ChannelNotRegisteredError: The message's channel is unknown; nothing is journaled.
+            StoreError: It may be journaled or not; accept it again, its key makes that one message.
+            KitStateError: The kit is closed, or belongs to another event loop.
+        """
+        return await self._engine.journal.accept(message, room_id)
+
+    async def process_delivery_status(self, status: DeliveryStatus) -> bool:
+        """Record what a provider reports about a message that it took, and tell ``ON_DELIVERY_STATUS`` hooks.
+
+        The rank of a delivery only grows: ``accepted``, ``delivered``, ``read``, ``undelivered``. A report that comes
+        before the delivery knows its provider's id is kept and joins it.
+
+        Returns:
+            Whether the rank of a known delivery grew.
+        """
+        return await self._engine.statuses.process(status)
+
+    async def delete_event(self, room_id: str, event_id: str, *, reason: str | None = None) -> RoomEvent:
+        """Take away what an event said: its index stays as a tombstone, what is owed for it ends.
+
+        Deliveries that were not sent are suppressed. Live clients, and channels that can delete, learn of it.
+
+        Args:
+            room_id: The room.
+            event_id: The event; deleting a tombstone again appends another notice.
+            reason: Why, for people.
+
+        Returns:
+            The event that was appended to the timeline to say so, of type ``delete``.
+
+        Raises:
+            RoomNotFoundError, EventNotFoundError: There is no such room or event.
+        """
+        return await self._engine.erasure.delete_event(room_id, event_id, reason)
+
     async def send_event(
         self,
         room_id: str,
@@ -211,6 +279,7 @@ class RoomKit:
         *,
         wait: Wait = "settled",
         idempotency_key: str | None = None,
+        at: datetime | None = None,
     ) -> RoomEvent:
         """Say something in a room through an attached channel; the same way as a message from hooks to delivery.
 
@@ -228,9 +297,12 @@ class RoomKit:
             response_visibility: Who may see the answers to it; None for no restriction.
             wait: As in :meth:`process_inbound`.
             idempotency_key: Makes a repeat through this channel the same event.
+            at: When to say it, aware; it is a row until then, due again after a restart, and ``kit.deliveries.cancel``
+                takes it back by the event's id. A moment that is past is now.
 
         Returns:
-            The stored event; its status is BLOCKED if it was not passed on, ``blocked_by`` says by what.
+            The stored event; its status is BLOCKED if it was not passed on, ``blocked_by`` says by what. With ``at``
+            the event as it will be said, PENDING.
 
         Raises:
             RoomNotFoundError, RoomClosedError, ChannelNotFoundError: Where it cannot be said.
@@ -251,7 +323,7 @@ class RoomKit:
             response_visibility,
             idempotency_key,
         )
-        return await Send(self._engine.ports, self._engine.runners, event, wait, idempotency_key).go()
+        return await send(self._engine.ports, self._engine.runners, event, wait, idempotency_key, at)
 
     async def get_timeline(
         self,
@@ -302,6 +374,7 @@ class RoomKit:
         *,
         organization_id: str | None = None,
         exist_ok: bool = False,
+        timers: RoomTimers | None = None,
     ) -> Room:
         """Make a room.
 
@@ -310,12 +383,13 @@ class RoomKit:
             metadata: Anything JSON can hold.
             organization_id: Whose room it is.
             exist_ok: Return an existing room of this id, unchanged.
+            timers: When it pauses and closes by itself after a silence.
 
         Raises:
             RoomExistsError: There is a room of this id.
             ValueError: The id is not usable.
         """
-        return await self._engine.rooms.create(room_id, metadata, organization_id, exist_ok)
+        return await self._engine.rooms.create(room_id, metadata, organization_id, exist_ok, timers)
 
     async def get_room(self, room_id: str) -> Room:
         """The room.
@@ -332,6 +406,26 @@ class RoomKit:
             RoomNotFoundError: There is no such room.
         """
         return await self._engine.rooms.close(room_id)
+
+    async def set_room_timers(self, room_id: str, timers: RoomTimers) -> Room:
+        """Give a room other timers. They count from its last activity and run by themselves, also after a restart.
+
+        Raises:
+            RoomNotFoundError: There is no such room.
+        """
+        return await self._engine.rooms.set_timers(room_id, timers)
+
+    async def check_room_timers(self, room_id: str) -> Room:
+        """Let a room take the status that its timers say, now and not within a second of its time.
+
+        Raises:
+            RoomNotFoundError: There is no such room.
+        """
+        return await self._engine.rooms.check_timers(room_id)
+
+    async def check_all_timers(self) -> list[Room]:
+        """:meth:`check_room_timers` for every room that has timers; returns those that changed."""
+        return await self._engine.rooms.check_all_timers()
 
     async def delete_room(self, room_id: str) -> bool:
         """Remove a room with its events, bindings, hooks and owed work. Its idempotency keys stay.
@@ -503,6 +597,7 @@ class RoomKit:
         directions: Collection[ChannelDirection | str] | None = None,
         *,
         on_error: OnError = "allow",
+        durable: bool = False,
     ) -> Callable[[F], F]:
         """Decorator: call the function at a moment, in every room.
 
@@ -521,6 +616,9 @@ class RoomKit:
             directions: Only for events of these directions; None for all.
             on_error: What becomes of the event when a deciding hook raises, hangs or answers nonsense: ``allow`` or
                 ``block``.
+            durable: For ``AFTER_BROADCAST``: each call is owed with the event, in the order of the room, and made again
+                until the hook returns, also after a crash. At least once: the event's id tells a repeat. What the hook
+                sends itself is said once. Its name finds it after a restart.
 
         Raises:
             HookError: The registration makes no sense.
@@ -539,6 +637,7 @@ class RoomKit:
                     channel_ids,
                     directions,
                     on_error,
+                    durable,
                 )
             )
             return fn
@@ -556,14 +655,20 @@ class RoomKit:
         *,
         timeout: float = 30.0,
         on_error: OnError = "allow",
+        durable: bool = False,
     ) -> None:
         """Call a function at a moment in one room; see :meth:`hook`. It goes with the room."""
-        hook = HookRegistration(trigger, execution, fn, priority, name, timeout, on_error=on_error)
+        hook = HookRegistration(trigger, execution, fn, priority, name, timeout, on_error=on_error, durable=durable)
         self._engine.ports.hooks.add_room_hook(room_id, hook)
 
     def remove_room_hook(self, room_id: str, name: str) -> bool:
         """Remove the room's first hook of this name; False if there is none."""
         return self._engine.ports.hooks.remove_room_hook(room_id, name)
+
+    def on_delivery_status(self, fn: F) -> F:
+        """Decorator: call the function with every :class:`DeliveryStatus` that is processed."""
+        self._engine.ports.hooks.register(status_hook(fn))
+        return fn
 
     def on(self, event_type: str) -> Callable[[F], F]:
         """Decorator: call the function for every framework event of exactly this type, e.g. ``"delivery_failed"``.
@@ -601,6 +706,18 @@ class RoomKit:
             KitStateError: The kit is closed.
         """
         self._engine.ports.background.spawn(job, *args)
+
+    def state(self, namespace: str) -> KeyValue:
+        """Small values of a plugin or of hooks, in the store; inside a hook they join its commit.
+
+        Args:
+            namespace: Whose values: 1 to 256 characters, not beginning with ``roomkit.``.
+        """
+        return KeyValue(self._engine.ports, namespace)
+
+    def health(self) -> Health:
+        """How the kit is: alive, ready, and why not. Asks nobody and never waits."""
+        return self._engine.life.health()
 
     # ------------------------------------------------------------------------------------------------ its parts
 

@@ -87,8 +87,7 @@ class CircuitBreaker(Breaker):
 
     def release(self, ticket: int) -> None:
         if ticket == self._era and self._state is BreakerState.HALF_OPEN:
-            self._era += 1
-            # Not a change to tell about: it is half-open still, and its place for a probe is free.
+            # Not a change to tell about: it is half-open still, and the next probe gets a ticket of its own.
             self._state = BreakerState.OPEN
 
     def reset(self) -> None:

@@ -178,10 +178,11 @@ class SQLiteStore(ConversationStore):
         lane: tuple[str, ...],
         key: Key | None,
         *,
+        room_id: str | None = None,
         owner: str = "",
         lease: float | None = None,
     ) -> Accepted | Known:
-        return await self._write(accept(message, lane, key, owner, lease))
+        return await self._write(accept(message, lane, key, room_id, owner, lease))
 
     async def claim(
         self,

@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from roomkit_core.models.delivery import DeliveryStatus
     from roomkit_core.models.event import RoomEvent
     from roomkit_core.models.kinds import EventType
-    from roomkit_core.models.message import InboundMessage, InboundResult
+    from roomkit_core.models.message import Accepted, InboundMessage, InboundResult
     from roomkit_core.models.room import Cursor, Page
 
 Wait = Literal["settled", "attempted", "committed"]
@@ -20,6 +23,26 @@ class RoomsProtocol(Protocol):
 
     async def read(self, room_id: str, *, viewer: str, after: Cursor | None = None, limit: int = 100) -> Page:
         """What ``viewer`` (a channel id) may see of the timeline after a cursor; see :meth:`RoomKit.rooms`."""
+        ...
+
+
+class KeyValueProtocol(Protocol):
+    """``kit.state(namespace)``, as far as plugins may use it."""
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """The value, or ``default``."""
+        ...
+
+    async def put(self, key: str, value: Any, *, ttl: float | None = None) -> None:
+        """Set a value; ``ttl`` in seconds."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove a value."""
+        ...
+
+    async def scan(self, prefix: str = "") -> list[tuple[str, Any]]:
+        """All keys that begin with ``prefix`` with their values, ordered by key."""
         ...
 
 
@@ -37,6 +60,18 @@ class KitProtocol(Protocol):
         """Bring a message in; see :meth:`RoomKit.process_inbound`."""
         ...
 
+    async def accept_inbound(self, message: InboundMessage, *, room_id: str | None = None) -> Accepted:
+        """Write a message into the journal; see :meth:`RoomKit.accept_inbound`."""
+        ...
+
+    async def process_delivery_status(self, status: DeliveryStatus) -> bool:
+        """Record a provider's report; see :meth:`RoomKit.process_delivery_status`."""
+        ...
+
+    def state(self, namespace: str) -> KeyValueProtocol:
+        """Small values in the store; see :meth:`RoomKit.state`."""
+        ...
+
     async def send_event(
         self,
         room_id: str,
@@ -52,6 +87,7 @@ class KitProtocol(Protocol):
         *,
         wait: Wait = "settled",
         idempotency_key: str | None = None,
+        at: datetime | None = None,
     ) -> RoomEvent:
         """Say something through an attached channel; see :meth:`RoomKit.send_event`."""
         ...

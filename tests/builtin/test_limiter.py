@@ -304,6 +304,20 @@ def test_t18_full_buckets_are_evicted_and_a_burst_of_senders_is_forgotten() -> N
     assert limiter.size < 300
 
 
+def test_t18_a_bucket_that_is_used_again_and_again_is_not_evicted() -> None:
+    clock = VirtualClock()
+    limiter = TokenBucketRateLimiter(clock=clock)
+    limit = RateLimit(max_per_second=2)
+    for stranger in range(100):
+        assert limiter.acquire("busy", limit)
+        assert limiter.acquire(stranger, limit)  # which makes room, if there is any to make
+        clock.jump(0.5)
+    assert grants(limiter, "busy", limit, 10) == 2
+    clock.jump(0.5)
+    assert limiter.acquire("stranger", limit)
+    assert grants(limiter, "busy", limit, 10) == 1
+
+
 def test_t18_a_full_table_refuses_new_keys_until_a_bucket_is_full() -> None:
     clock = VirtualClock()
     limiter = TokenBucketRateLimiter(clock=clock, max_buckets=3)
@@ -397,6 +411,7 @@ async def test_a_thousand_rooms_share_ten_messages_a_second_in_turn_and_none_sta
         for _ in range(200):
             await clock.advance(0.5)
             greedy += limiter.acquire("sms", limit)
+        group.cancel_scope.cancel()
     # On trio tasks start in no fixed order; whoever began to wait first is served first.
     assert sorted(number for number, _ in served) == list(range(1000))
     for place, (_, moment) in enumerate(served):
@@ -422,6 +437,7 @@ async def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> No
             await settle()
             assert limiter.delay("sms", limit) == pytest.approx(2 + number)
         await clock.advance(20)
+        group.cancel_scope.cancel()
     assert served == list(range(20))
 
 
@@ -446,6 +462,7 @@ async def test_whoever_is_cancelled_while_waiting_takes_nothing_and_holds_up_nob
         scopes["a"].cancel()  # the one who is next
         scopes["c"].cancel()  # one in the middle
         await clock.advance(5)
+        group.cancel_scope.cancel()
     assert [name for name, _ in served] == ["b", "d"]
     assert [moment for _, moment in served] == pytest.approx([1, 2])
     await clock.advance(5)

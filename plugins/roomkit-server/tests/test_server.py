@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from anyio import create_task_group, fail_after, to_thread
 
+from roomkit_core import Health
 from roomkit_server.app import create_app
 from roomkit_server.serve import ServerError, serve
 
@@ -45,6 +46,9 @@ class Life:
     async def __aexit__(self, *error: object) -> None:
         self.log.append("left")
 
+    def health(self) -> Health:
+        return Health(is_alive=True, is_ready=True, problems=[])
+
 
 def get(url: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     host = url.removeprefix("http://").strip("/")
@@ -68,7 +72,7 @@ async def test_it_serves_a_page_a_health_check_and_the_life_of_a_kit(capsys: pyt
         assert "default-src 'self'" in headers["content-security-policy"]
         assert (await to_thread.run_sync(get, url, "/app.js"))[1]["content-type"].startswith("text/javascript")
         health = await to_thread.run_sync(get, url, "/healthz")
-        assert (health[0], json.loads(health[2])) == (200, {"status": "ok"})
+        assert (health[0], json.loads(health[2])) == (200, {"status": "ok", "problems": []})
         assert (await to_thread.run_sync(get, url, "/../serve.py"))[0] == 404
         tasks.cancel_scope.cancel()
     assert kit.log == ["entered", "left"]

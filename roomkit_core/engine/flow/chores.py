@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from roomkit_core.engine.flow.gates import Gates
+from functools import partial
+
+from roomkit_core.engine.flow.gate import Gate
+from roomkit_core.engine.flow.gates import PATIENCE, Gates
 from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.notices import Notices
 from roomkit_core.engine.flow.pump import Chore
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.signs import read_pauses
 from roomkit_core.errors import StoreError
+from roomkit_core.hooks.node import inside
 from roomkit_core.interfaces.store import Cutoffs
 
 EXPIRE_EVERY = 5.0
@@ -63,6 +67,15 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
         except StoreError:
             return
 
+    async def ask(gate: Gate) -> None:
+        with inside(ports.kit, "channel"):
+            await gate.ask_ready(PATIENCE)
+
+    async def ready() -> None:
+        """Beside the pump, which waits for no channel: who is slow to answer holds up nobody else (PROTOCOL L14)."""
+        for gate in gates.to_ask():
+            ports.background.watch(partial(ask, gate))
+
     async def obey() -> None:
         """What an operator has paused may have been said beside this kit."""
         orders = gates.orders
@@ -75,7 +88,7 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
         Chore("expire", EXPIRE_EVERY, expire),
         Chore("purge", PURGE_EVERY, purge),
         Chore("probe", PROBE_EVERY, probe),
-        Chore("ready", READY_EVERY, gates.ask_ready),
+        Chore("ready", READY_EVERY, ready),
         Chore("pauses", PAUSES_EVERY, obey, is_first=True),
         Chore("notices", NOTICES_EVERY, Notices(ports, gates).publish),
     )

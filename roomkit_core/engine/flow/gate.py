@@ -8,11 +8,11 @@ runners that are all busy. Who gets through has a permit, and every permit is en
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 import anyio
 
+from roomkit_core.engine.flow.permit import Permit, Tokens
 from roomkit_core.interfaces.channel import Channel
 from roomkit_core.interfaces.resilience import Breaker
 from roomkit_core.models.channel import RateLimit
@@ -24,74 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("roomkit.flow")
 
 ROUNDING = 1e-6  # seconds: sums of floats are not exact
-
-
-class Permit:
-    """One row of the channel may be claimed and worked on.
-
-    Its end says what became of that: :meth:`give_back`, :meth:`succeeded`, :meth:`failed` or :meth:`abandon`. The first
-    end counts and later ones do nothing, so that a ``finally`` can abandon what nothing else has ended.
-    """
-
-    __slots__ = ("_gate", "_ticket", "_tokens")
-
-    def __init__(self, gate: Gate, ticket: int, tokens: tuple[tuple[Hashable, float], ...] = ()) -> None:
-        self._gate = gate
-        self._ticket = ticket
-        self._tokens = tokens
-
-    def admit(self, room_id: str, limit: RateLimit | None) -> float:
-        """Count the row for the limit of its binding, which nobody knows before the claim.
-
-        Args:
-            room_id: The room of the binding.
-            limit: Its own limit, counted for this channel in this room.
-
-        Returns:
-            0.0 if it may go on; else the seconds for which to hand the row back, untouched.
-        """
-        if limit is None:
-            return 0.0
-        delay, token = self._gate.take_of_binding(room_id, limit)
-        self._tokens += token
-        return delay
-
-    def give_back(self) -> None:
-        """No call was made: the claim did not happen, or the row was handed back untouched."""
-        if ticket := self._end():
-            self._gate.give_back(self._tokens)
-            self._gate.release(ticket)
-
-    def succeeded(self) -> None:
-        """The provider took it."""
-        if ticket := self._end():
-            self._gate.breaker.record_success(ticket)
-            self._gate.forget_if_gone()
-
-    def failed(self, *, retryable: bool) -> None:
-        """The provider did not take it, or nobody knows.
-
-        Args:
-            retryable: The fault is the provider's or the connection's: it does not answer, is overloaded, or its answer
-                was lost. False for a no to this one message or recipient, which says nothing about others (T17).
-        """
-        if ticket := self._end():
-            if retryable:
-                self._gate.breaker.record_failure(ticket)
-                self._gate.forget_if_gone()
-            else:
-                self._gate.release(ticket)
-
-    def abandon(self) -> None:
-        """The call was cut off on our side: its token is spent, and it says nothing about the provider."""
-        if ticket := self._end():
-            self._gate.release(ticket)
-
-    def _end(self) -> int:
-        ticket, self._ticket = self._ticket, 0
-        if ticket:
-            self._gate.running -= 1
-        return ticket
 
 
 class Gate:
@@ -109,10 +41,12 @@ class Gate:
         "_asks_ready",
         "_clear",
         "_gates",
+        "_is_being_asked",
         "_is_paused",
         "_is_ready",
         "_is_tripped",
         "_limit",
+        "_why_not",
         "_woke",
         "behind",
         "breaker",
@@ -181,7 +115,7 @@ class Gate:
     def _take_slowly(self) -> Permit | None:
         if self._is_paused or not self._is_ready:
             return None
-        tokens: tuple[tuple[Hashable, float], ...] = ()
+        tokens: Tokens = ()
         if self._limit is not None:
             key = self.channel.channel_id
             tokens = ((key, self._gates.clock.monotonic()),)
@@ -195,7 +129,7 @@ class Gate:
 
     # ------------------------------------------------------------------------------------------------ what permits use
 
-    def take_of_binding(self, room_id: str, limit: RateLimit) -> tuple[float, tuple[tuple[Hashable, float], ...]]:
+    def take_of_binding(self, room_id: str, limit: RateLimit) -> tuple[float, Tokens]:
         """The delay of a binding's own limit, and the token if there is none."""
         key = (self.channel.channel_id, room_id)
         taken_at = self._gates.clock.monotonic()
@@ -203,7 +137,7 @@ class Gate:
             return 0.0, ((key, taken_at),)
         return self._gates.limiter.delay(key, limit), ()
 
-    def give_back(self, tokens: tuple[tuple[Hashable, float], ...]) -> None:
+    def give_back(self, tokens: Tokens) -> None:
         """Return tokens that were taken and not used."""
         for key, taken_at in tokens:
             self._gates.limiter.give_back(key, taken_at)
@@ -228,8 +162,12 @@ class Gate:
         self.is_registered = True
         self._limit = channel.rate_limit
         self._asks_ready = type(channel).ready is not Channel.ready
+        self._is_being_asked = False
         self._is_ready = not self._asks_ready
+        self._why_not: str | None = None  # nobody asked yet
         self._refresh()
+        if self._is_ready:
+            self._wake_if_behind()
 
     def unregister(self) -> None:
         """There is no channel any more; nothing gets through."""
@@ -264,24 +202,35 @@ class Gate:
         self._wake_if_behind()
 
     def set_ready(self, is_ready: bool) -> None:
-        """The channel is, or is not, able to work."""
-        self._is_ready = is_ready
-        self._refresh()
-        if is_ready:
-            self._wake_if_behind()
+        """The channel is, or is not, able to work; what is said again changes nothing."""
+        if is_ready is not self._is_ready:
+            self._is_ready = is_ready
+            self._refresh()
+            if is_ready:
+                self._wake_if_behind()
 
     async def ask_ready(self, patience: float) -> None:
         """Ask the channel whether it is ready, for at most ``patience`` seconds; a raise and a silence are a no."""
         channel = self.channel
-        is_ready = False
+        why_not = f"no answer within {patience:g} s"
+        self._is_being_asked = True
         try:
             with anyio.move_on_after(patience):
-                is_ready = bool(await channel.ready())
+                why_not = "" if await channel.ready() else "it says so"
         except Exception as error:
-            if self._is_ready:  # once, not at every poll
-                log.warning("channel %r is not ready: %r", channel.channel_id, error)
-        if self.is_registered and self.channel is channel and is_ready is not self._is_ready:
-            self.set_ready(is_ready)
+            why_not = f"{type(error).__name__}: {error}"
+        finally:
+            if self.channel is channel:
+                self._is_being_asked = False
+        if not self.is_registered or self.channel is not channel:
+            return
+        if why_not != self._why_not:  # a change is logged, not every poll
+            self._why_not = why_not
+            if why_not:
+                log.warning("channel %r is not ready: %s", channel.channel_id, why_not)
+            else:
+                log.info("channel %r is ready", channel.channel_id)
+        self.set_ready(not why_not)
 
     @property
     def obstacle(self) -> str | None:
@@ -300,8 +249,8 @@ class Gate:
 
     @property
     def asks_ready(self) -> bool:
-        """Whether it makes sense to ask the channel."""
-        return self.is_registered and self._asks_ready
+        """Whether it makes sense to ask the channel now."""
+        return self.is_registered and self._asks_ready and not self._is_being_asked
 
     def _refresh(self) -> None:
         """Work out whether anything can stand in the way: the ticket of the undisturbed channel, or 0."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from roomkit_core.engine.flow.gate import Gate, Permit
+from roomkit_core.engine.flow.gate import Gate
 from roomkit_core.interfaces.channel import Channel
 from roomkit_core.interfaces.clock import Clock
 from roomkit_core.interfaces.resilience import Breaker, OnStateChange, RateLimiter
@@ -116,14 +116,15 @@ class Gates:
             patience: Seconds after which a silence is a no.
         """
         async with anyio.create_task_group() as group:
-            for gate in [gate for gate in self._gates.values() if gate.asks_ready]:
+            for gate in self.to_ask():
                 group.start_soon(gate.ask_ready, patience)
+
+    def to_ask(self) -> list[Gate]:
+        """The gates whose channels have something to say about whether they are ready, and are not being asked."""
+        return [gate for gate in self._gates.values() if gate.asks_ready]
 
     def tell(self, event: str, gate: Gate) -> None:
         """A breaker opened or closed."""
         channel_id = gate.channel.channel_id
         log.warning("%s for channel %r", event.replace("_", " "), channel_id, extra={"channel_id": channel_id})
         self._emit(event, channel_id=channel_id, data={"failures": gate.breaker.failures})
-
-
-__all__ = ["Gate", "Gates", "NewBreaker", "Permit"]

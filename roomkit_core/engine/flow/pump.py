@@ -46,8 +46,8 @@ class Pump:
         ports: The surroundings.
 
     Attributes:
-        last_look: Monotonic time of the last complete look; None before the first. A pump that lives looks every
-            second.
+        last_look: Monotonic time of the last complete look, or of the start; None before it. A pump that lives looks
+            every second.
     """
 
     def __init__(self, ports: Ports) -> None:
@@ -59,6 +59,10 @@ class Pump:
         self.chores: tuple[Chore, ...] = ()
         self.pools: Callable[[], Iterable[Pool]] = tuple
         self.runners: Runners | None = None
+
+    def silence(self) -> float:
+        """Seconds since the last complete look, or since the start; 0.0 before it."""
+        return 0.0 if self.last_look is None else self._ports.clock.monotonic() - self.last_look
 
     async def begin(self) -> None:
         """Do what has to be done before the first row is claimed."""
@@ -76,6 +80,7 @@ class Pump:
     async def run(self) -> None:
         """Look again and again until the kit is closed."""
         clock = self._ports.clock
+        self.last_look = clock.monotonic()
         while not self._ports.background.closed:
             self._next = clock.monotonic() + POLL
             await self.look()
@@ -91,7 +96,8 @@ class Pump:
             if now - self._ran.get(chore.name, float("-inf")) >= chore.every:
                 self._ran[chore.name] = now
                 await self._do(chore)
-        self.look_at_pools()
+        if not self._ports.background.closed:  # as it may be after a chore
+            self.look_at_pools()
         self.last_look = now
 
     def look_at_pools(self) -> None:

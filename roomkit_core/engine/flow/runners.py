@@ -19,6 +19,7 @@ from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.holdings import Hold, Holdings
 from roomkit_core.engine.flow.settling import settle
 from roomkit_core.engine.flow.work import HANDED_BACK, INTERRUPTED, Handler, Verdict, Work
+from roomkit_core.engine.pure.verdicts import give_up
 from roomkit_core.engine.state.pools import Permit, Pool
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
@@ -101,6 +102,8 @@ class Runners:
 
     def look(self, pool: Pool) -> None:
         """The pool may have due rows that nobody was free to take when they were planned."""
+        if self._ports.background.closed:
+            return
         if pool.free > 0 and not pool.is_looking:
             pool.is_looking = True  # and takes no place yet: a row that is born now finds it free
             self._ports.background.spawn(self._look, pool)
@@ -168,13 +171,8 @@ class Runners:
     async def _work(self, work: Work) -> None:
         lane = work.row.lane
         self.worked += 1
-        alone = work.row.takeovers >= ALONE_FROM
         try:
-            await self._exclusion.enter(alone=alone)
-            try:
-                await self._handle(work)
-            finally:
-                self._exclusion.leave(alone=alone)
+            await self._handle(work)
         finally:
             self.holdings.end(work.hold)
             if work.hold.has_called:
@@ -186,8 +184,6 @@ class Runners:
                 del self._live[lane]
             if work.done is not None:
                 work.done()
-            if alone:
-                self._wake_at(self._ports.clock.monotonic())  # nothing else was begun meanwhile
         if self._waiting:
             await self._let_go(lane)
 
@@ -196,9 +192,7 @@ class Runners:
         row, handler = work.row, self._handlers[work.row.kind]
         verdict: Verdict | None = HANDED_BACK
         try:
-            if isinstance(work.pool, Target) and not work.pool.started and not await _has_started(work.pool):
-                return  # handed back
-            verdict = await handler.work(work)
+            verdict = await self._judge(work, handler)
         except StaleLeaseError as error:
             log.info("row %s: %s", row.id, error, extra={"room_id": row.room_id})
             verdict = None
@@ -207,12 +201,26 @@ class Runners:
             verdict = _failed(work, error)
         except BaseException as error:
             if not is_stray(error):
-                verdict = INTERRUPTED if work.hold.is_calling else HANDED_BACK
+                verdict = Verdict(INTERRUPTED, _quiet(row)) if work.hold.is_calling else HANDED_BACK
                 raise
             verdict = _failed(work, error)
         finally:
             if verdict is not None:
                 await self._record(work, handler, verdict)
+
+    async def _judge(self, work: Work, handler: Handler) -> Verdict | None:
+        """What the handler says, or what is clear without it; a row that has to be alone is."""
+        alone = work.row.takeovers >= ALONE_FROM
+        await self._exclusion.enter(alone=alone)
+        try:
+            if isinstance(work.pool, Target) and not work.pool.started and not await _has_started(work.pool):
+                return HANDED_BACK
+            end = give_up(work.row, self._ports.time())
+            return await handler.work(work) if end is None else Verdict(end)
+        finally:
+            self._exclusion.leave(alone=alone)
+            if alone:
+                self._wake_at(self._ports.clock.monotonic())  # nothing else was begun meanwhile
 
     async def _record(self, work: Work, handler: Handler, verdict: Verdict) -> None:
         since = self._ports.clock.monotonic()
@@ -294,8 +302,13 @@ async def _has_started(target: Target) -> bool:
     return target.started
 
 
+def _quiet(row: WorkRow) -> float:
+    """Seconds until what became of a call that was just under way can be asked: it may still land (PROTOCOL L5)."""
+    return row.quiet / 1_000_000
+
+
 def _failed(work: Work, error: BaseException) -> Verdict:
     code, what = "work.failed", f"{type(error).__name__}: {error}"
     if work.hold.is_calling:
-        return Verdict(Outcome(WorkState.UNKNOWN, code, what), FAILED_PAUSE)
+        return Verdict(Outcome(WorkState.UNKNOWN, code, what), max(FAILED_PAUSE, _quiet(work.row)))
     return Verdict(Outcome(WorkState.PENDING, code, what), FAILED_PAUSE)

@@ -28,6 +28,7 @@ async def settle(ports: Ports, hold: Hold, verdict: Verdict) -> bool:
     """
     pause = 0.1
     is_ours: bool | None = None
+    cancelled: BaseException | None = None
     with CancelScope(shield=True):
         while is_ours is None:
             try:
@@ -41,6 +42,12 @@ async def settle(ports: Ports, hold: Hold, verdict: Verdict) -> bool:
                     return False
                 await ports.clock.sleep_until(ports.clock.monotonic() + pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
+            except BaseException as error:
+                if isinstance(error, Exception) or cancelled is not None:
+                    raise
+                cancelled = error  # asyncio's own cancel() gets through the shield; it comes once
+    if cancelled is not None:
+        raise cancelled
     if not is_ours:
         log.info("row %s is not ours any more", hold.row_id)
     return bool(is_ours)

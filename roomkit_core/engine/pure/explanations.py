@@ -55,6 +55,14 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "work.failed": Explanation("The work on it failed in a way that nobody foresaw", f"{_LOOK}; it is tried again."),
     "cancelled": Explanation("It was cancelled by hand", _RETRY),
+    "timer.none": Explanation("The room has no timers any more, or is closed"),
+    "timer.replaced": Explanation("The room was given other timers"),
+    # --- how a kit is
+    "kit.closing": Explanation("The kit is closing or closed", "Send messages to another one, or start it again."),
+    "pump.silent": Explanation(
+        "Nothing that is owed is brought forward: the pump has not looked for long",
+        "Look for code that blocks the event loop; if it does not mend itself, restart the process.",
+    ),
     # --- its reason is gone
     "channel.detached": Explanation(
         "Its channel was detached from the room", "Attach the channel again, then: roomkit dead retry {id}."

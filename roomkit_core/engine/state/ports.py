@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from roomkit_core.background import Background
 from roomkit_core.engine.state.cache import RoomCache
+from roomkit_core.engine.state.intake import Intake
 from roomkit_core.engine.state.lock_graph import LockGraph
 from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.targets import KINDS as TARGET_KINDS
-from roomkit_core.engine.state.targets import Target
+from roomkit_core.engine.state.targets import Targets
 from roomkit_core.hooks.handlers import Handlers
 from roomkit_core.hooks.observers import Observers
 from roomkit_core.hooks.registration import HookRegistry
@@ -34,6 +35,7 @@ class Ports:
         lease: Seconds for which a claim holds at least.
         house: The pool of durable hooks, timers and scheduled sends.
         journal: The pool of journaled messages.
+        intake: The limits on messages that come in; None without any.
     """
 
     kit: object
@@ -52,9 +54,10 @@ class Ports:
     process_timeout: float
     max_events: int
     began: int
-    channels: dict[str, Target]
+    channels: Targets
     house: Pool
     journal: Pool
+    intake: Intake | None = None
     lease: float = 60.0
 
     def pool_of(self, row: WorkRow) -> Pool | None:

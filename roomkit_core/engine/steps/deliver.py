@@ -20,7 +20,7 @@ from roomkit_core.engine.flow.work import HANDED_BACK, Handler, Verdict, Work
 from roomkit_core.engine.pure.lifetimes import quiet
 from roomkit_core.engine.pure.permissions import receives
 from roomkit_core.engine.pure.plan import rendered
-from roomkit_core.engine.pure.verdicts import due_in, give_up, part_outcome
+from roomkit_core.engine.pure.verdicts import due_in, part_outcome, spent
 from roomkit_core.engine.state.pools import Permit
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
@@ -79,7 +79,7 @@ class Deliver(Handler):
             return HANDED_BACK._replace(due_in=STORE_PAUSE)
         if isinstance(subject, Outcome):
             return Verdict(subject)
-        end = give_up(row, subject.binding.retry_policy, self._ports.time())
+        end = spent(row, subject.binding.retry_policy)
         if end is not None:
             return Verdict(end)
         if not row.payload:
@@ -153,10 +153,10 @@ class Deliver(Handler):
                 done += 1
                 asks_first = False
                 following = work.pool.take()  # at once, so that its place is not lost to another row
+                permit = following or permit  # from here on it is ended, also where the row is lost
                 await self._record_part(work, outcome, done)
                 if following is None:  # the rate is waited for without a tenure (PROTOCOL L9)
                     return Verdict(HANDED_BACK.outcome, PART_PAUSE, done)
-                permit = following
         finally:
             permit.abandon()
 

@@ -36,6 +36,7 @@ from roomkit_core.models.work import Outcome, WorkState
 
 TIMEOUT = "process_timeout"
 QUEUED = "queued"
+RATE_LIMITED = "rate_limited"
 MAX_ROUTES = 5
 JOURNAL_POLL = 0.05
 """Seconds between two looks at whether the conversation's journaled messages are through."""
@@ -52,11 +53,12 @@ class Inbound(Passage[InboundResult]):
         key: Its idempotency key, if it has one.
         conversation: Its conversation key, if its channel has conversations.
         event: The event that the channel made of it.
-        state, context: The room before the lock was taken.
+        state: The room before the lock was taken; None if that is the working copy of a unit.
+        context: What the channel saw of it, if it looked.
         written: What became of it in the unit.
         known: What was decided about its key before.
         claim: The tenure of its row, if it comes from the journal.
-        is_queued: Whether it was written into the journal, behind others of its conversation.
+        refusal: Why it does not go on here and now: too many came in, or it waits in the journal behind others.
     """
 
     target: Target
@@ -64,13 +66,11 @@ class Inbound(Passage[InboundResult]):
     conversation: tuple[str, str] | None
     event: RoomEvent
     state: RoomState | None
-    context: RoomContext
     written: Written
-    known: KeyResult | None = None
     original: RoomEvent | None = None
     suspensions: int
     claim: Hold | None = None
-    is_queued = False
+    refusal: str | None = None
 
     def __init__(
         self,
@@ -82,9 +82,11 @@ class Inbound(Passage[InboundResult]):
         *,
         claim: Hold | None = None,
     ) -> None:
-        super().__init__(ports, runners, wait)
+        super().__init__(ports, runners, wait, is_owed=claim is not None)
         self.message = message
         self.room_id = self.named_room = room_id
+        self.context: RoomContext | None = None
+        self.known: KeyResult | None = None
         if claim is not None:
             self.claim = claim
 
@@ -93,12 +95,15 @@ class Inbound(Passage[InboundResult]):
         self.look_up_channel()  # 1
         if self.key is not None and await self.is_known():
             return
+        if self.ports.intake is not None and self.claim is None and self.ports.intake.admit(self.message):
+            self.refusal = RATE_LIMITED
+            return
         if not self.ports.store.journal_is_empty and self.claim is None and await self.stands_behind():
             return
         for _ in range(MAX_ROUTES):
             if self.room_id is None:  # 2
                 await self.route()
-            if not self.has_context():  # 3
+            if not self.is_cached():  # 3
                 await self.read_context()
             if not self.is_translated():  # 4
                 await self.handle_inbound()
@@ -118,7 +123,7 @@ class Inbound(Passage[InboundResult]):
                 )
             except RoomNotFoundError:
                 # The room was deleted between the plan and the commit: the message begins anew at its route.
-                self.room_id = self.named_room
+                self.room_id, self.context = self.named_room, None
                 continue
             if unit.known is not None:
                 self.known = unit.known
@@ -164,7 +169,7 @@ class Inbound(Passage[InboundResult]):
         while await store.has_open(lane):
             if is_inside or clock.monotonic() >= deadline:
                 await accept(self.ports, self.aftermath.runners, self.message, self.named_room)
-                self.is_queued = True
+                self.refusal = QUEUED
                 return True
             await clock.sleep_until(clock.monotonic() + JOURNAL_POLL)
         return False
@@ -183,16 +188,12 @@ class Inbound(Passage[InboundResult]):
 
     # --- 3: context ---
 
-    def has_context(self) -> bool:
+    def is_cached(self) -> bool:
         """Whether the room is in the cache, and the running code does not stand in a unit of it."""
-        if self.room_id is None or current.get() is not None:
+        if self.room_id is None or self.is_nested:
             return False
-        state = self.ports.cache.peek(self.room_id)
-        if state is None:
-            return False
-        self.state = state
-        self.context = state.context()
-        return True
+        self.state = self.ports.cache.glance(self.room_id)
+        return self.state is not None
 
     async def read_context(self) -> None:
         """The room as it is now; made, with its first binding and its conversation key, if there is none."""
@@ -211,23 +212,27 @@ class Inbound(Passage[InboundResult]):
             self.room_id = None if state is None else self.room_id
         if self.room_id is None or state is None:
             self.room_id, state = await make_room(ports, self.target, self.message, self.room_id, self.conversation)
-        self.state, self.context = state, state.context()
+        self.state = state
 
     # --- 4: the channel makes an event of the message ---
 
     def is_translated(self) -> bool:
         """Whether the channel leaves the translation to the default, which calls nobody."""
-        if not self.target.translates_plainly:
+        target = self.target
+        if not target.translates_plainly:
             return False
-        self.event = event_from_message(
-            self.target.channel, self.message, self.context.room_id, self.target.source_of(self.message)
-        )
-        if current.get() is not None:
+        message = self.message
+        assert self.room_id is not None
+        self.event = event_from_message(target.channel, message, self.room_id, target.source_of(message))
+        if self.is_nested:
             self.event = in_chain(self.event, self.ports)
         return True
 
     async def handle_inbound(self) -> None:
         """The channel's own translation."""
+        if self.context is None:
+            assert self.state is not None
+            self.context = self.state.context()
         node = Node(self.ports.kit, "channel")
         node.bounds = self.bounds
         token = current.set(node)
@@ -264,17 +269,20 @@ class Inbound(Passage[InboundResult]):
 
     async def decide(self, unit: Unit) -> None:
         """Attach the channel where the message names the room, learn where its sender is, take steps 7 to 11."""
-        if self.message.channel_id not in unit.bindings and takes_writes(unit.status):
-            if not attach_source(unit, self.target, self.message):
+        message, target = self.message, self.target
+        if message.channel_id not in unit.bindings and takes_writes(unit.status):
+            if not attach_source(unit, target, message):
                 self.written = refuse(unit, self.key, DETACHED)
                 return
         if self.conversation is not None:
             is_named = self.named_room is not None
-            await learn_route(unit, self.target, self.message, self.conversation, is_named=is_named)
+            await learn_route(unit, target, message, self.conversation, is_named=is_named)
         # The channel's own object is never changed; one that was made here can be completed, as long as no hook saw it.
-        fresh = self.target.translates_plainly and unit.attempt == 1
-        event = self.event if unit.attempt == 1 else evolve(self.event, status=EventStatus.PENDING)
-        self.written = await write_event(unit, event, self.bounds, self.key, fresh=fresh)
+        if unit.attempt == 1:
+            event, fresh = self.event, target.translates_plainly
+        else:
+            event, fresh = evolve(self.event, status=EventStatus.PENDING), False
+        self.written = await write_event(unit, event, self.bounds, self.key, fresh)
 
     async def is_decided(self, unit: Unit) -> bool:
         """Look the key up again where time has passed since the first look: a wait for the lock, or another try."""
@@ -299,8 +307,8 @@ class Inbound(Passage[InboundResult]):
         return result(None, blocked=True, reason=TIMEOUT)
 
     def result(self) -> InboundResult:
-        if self.is_queued:
-            return result(None, blocked=False, reason=QUEUED)
+        if self.refusal is not None:
+            return result(None, blocked=self.refusal is not QUEUED, reason=self.refusal)
         if self.known is not None:
             return result(self.original, blocked=self.known.blocked, reason=self.known.reason)
         event, reason = self.written

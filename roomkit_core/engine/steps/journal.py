@@ -12,7 +12,7 @@ from random import random
 
 from roomkit_core.background import is_stray
 from roomkit_core.engine.flow.runners import Runners
-from roomkit_core.engine.flow.work import Handler, Verdict, Work
+from roomkit_core.engine.flow.work import HANDED_BACK, Handler, Verdict, Work
 from roomkit_core.engine.pure.backoff import retry_delay
 from roomkit_core.engine.pure.verdicts import MAX_TAKEOVERS
 from roomkit_core.engine.state.ports import Ports
@@ -53,6 +53,9 @@ class Journal(Handler):
         row = work.row
         message = InboundMessage.model_validate_json(row.payload[0])
         room_id = row.payload[1] if len(row.payload) > 1 else None
+        wait = 0.0 if self._ports.intake is None else self._ports.intake.admit(message)
+        if wait:  # delayed, never refused (PROTOCOL L9)
+            return HANDED_BACK._replace(due_in=wait)
         passage = Inbound(self._ports, self._runners, message, room_id, "committed", claim=work.hold)
         try:
             result = await passage.go()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from roomkit_core.engine.flow.holdings import Hold
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.pure.keys import content_digest, derived_key, send_key
 from roomkit_core.engine.state.ports import Ports
@@ -15,9 +16,10 @@ from roomkit_core.errors import ChannelNotFoundError, DuplicateError, ProcessTim
 from roomkit_core.hooks.node import current, innermost
 from roomkit_core.interfaces.kit import Wait
 from roomkit_core.models.base import evolve
-from roomkit_core.models.changes import Key, KeyResult
+from roomkit_core.models.changes import Discharge, Key, KeyResult
 from roomkit_core.models.event import EventSource, RoomEvent
 from roomkit_core.models.kinds import ChannelType, EventType
+from roomkit_core.models.work import Outcome, WorkState
 
 
 class Send(Passage[RoomEvent]):
@@ -26,6 +28,7 @@ class Send(Passage[RoomEvent]):
     Attributes:
         event: What is said.
         key: Its idempotency key: named, or derived where the handler of a work row sends.
+        claim: The tenure of its row, if it was scheduled.
         written: What became of it.
         known: What was decided about its key before.
     """
@@ -34,9 +37,17 @@ class Send(Passage[RoomEvent]):
     written: Written
 
     def __init__(
-        self, ports: Ports, runners: Runners, event: RoomEvent, wait: Wait, idempotency_key: str | None
+        self,
+        ports: Ports,
+        runners: Runners,
+        event: RoomEvent,
+        wait: Wait,
+        idempotency_key: str | None,
+        *,
+        claim: Hold | None = None,
     ) -> None:
-        super().__init__(ports, runners, wait)
+        super().__init__(ports, runners, wait, is_owed=claim is not None)
+        self.claim = claim
         self.event = in_chain(event, ports)
         self.key = _key(ports, event, idempotency_key)
         self.known: KeyResult | None = None
@@ -66,6 +77,14 @@ class Send(Passage[RoomEvent]):
         if source.channel_type != binding.channel_type:
             event = evolve(event, source=evolve(source, channel_type=binding.channel_type))
         self.written = await write_event(unit, event, self.bounds, self.key)
+        if self.claim is not None:
+            self.discharge(unit, self.claim)
+
+    def discharge(self, unit: Unit, claim: Hold) -> None:
+        """The commit ends the row of a scheduled send, whatever the verdict."""
+        event, reason = self.written
+        state = WorkState.SUPPRESSED if event is None else WorkState.DONE
+        unit.discharges = (Discharge(claim.row_id, claim.token, Outcome(state, reason, reason)),)
 
     async def recall(self, known: KeyResult) -> None:
         """The message was decided before: answer with the first event."""

@@ -14,25 +14,31 @@ from roomkit_core.builtin.clock import SystemClock
 from roomkit_core.builtin.limiter import TokenBucketRateLimiter
 from roomkit_core.builtin.router import DefaultInboundRoomRouter
 from roomkit_core.engine.flow.chores import chores
-from roomkit_core.engine.flow.gates import Gate, Gates
+from roomkit_core.engine.flow.gate import Gate
+from roomkit_core.engine.flow.gates import Gates
 from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.pump import Pump
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.flow.work import Handler
 from roomkit_core.engine.state.cache import RoomCache
+from roomkit_core.engine.state.intake import Intake
 from roomkit_core.engine.state.lock_graph import LockGraph
 from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
-from roomkit_core.engine.state.targets import Target
+from roomkit_core.engine.state.targets import Targets
 from roomkit_core.engine.steps.answer import Answer
 from roomkit_core.engine.steps.deliver import Deliver
 from roomkit_core.engine.steps.journal import Journal
 from roomkit_core.engine.steps.run_hook import RunHook
+from roomkit_core.engine.steps.scheduled import SendScheduled
+from roomkit_core.engine.steps.timers import RunTimers
 from roomkit_core.engine.verbs.bindings import Bindings
 from roomkit_core.engine.verbs.channels import Channels
 from roomkit_core.engine.verbs.deliveries import Deliveries
+from roomkit_core.engine.verbs.erasure import Erasure
 from roomkit_core.engine.verbs.life import Life
 from roomkit_core.engine.verbs.rooms import Rooms
+from roomkit_core.engine.verbs.statuses import Statuses
 from roomkit_core.errors import UnsupportedError
 from roomkit_core.hooks.handlers import Handlers
 from roomkit_core.hooks.observers import Observers
@@ -47,6 +53,7 @@ if TYPE_CHECKING:
     from roomkit_core.interfaces.locks import RoomLockManager
     from roomkit_core.interfaces.router import InboundRoomRouter
     from roomkit_core.interfaces.store import ConversationStore
+    from roomkit_core.models.channel import RateLimit
     from roomkit_core.registry import PluginRegistry
 
 LEASE = 60.0  # seconds, for claims whose calls are not longer
@@ -58,6 +65,21 @@ LOOP_FACTOR = 10  # events of a unit, and loop budget of a chain, for each level
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a kit was made with, as far as the engine needs it; see :class:`RoomKit`."""
+
+    store: ConversationStore | None
+    router: InboundRoomRouter | None
+    locks: RoomLockManager | None
+    clock: Clock | None
+    max_chain_depth: int
+    process_timeout: float
+    cache_mb: float
+    inbound_rate_limit: RateLimit | None
+    inbound_sender_rate_limit: RateLimit | None
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """The parts that a kit's verbs lead to."""
 
@@ -66,6 +88,8 @@ class Engine:
     journal: Journal
     rooms: Rooms
     bindings: Bindings
+    erasure: Erasure
+    statuses: Statuses
     channels: Channels
     life: Life
     deliveries: Deliveries
@@ -94,32 +118,21 @@ def load_plugins(named: Iterable[Any], autoload: bool) -> PluginRegistry:
     return registry
 
 
-def assemble(
-    kit: KitProtocol,
-    plugins: PluginRegistry,
-    store: ConversationStore | None,
-    router: InboundRoomRouter | None,
-    locks: RoomLockManager | None,
-    max_chain_depth: int,
-    process_timeout: float,
-    clock: Clock | None,
-    cache_mb: float,
-) -> Engine:
+def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
     """An engine with its parts, from what the kit was given and the built-in parts for the rest.
 
     Raises:
         ValueError: A number is out of its range.
     """
-    if max_chain_depth < 1:
-        raise ValueError(f"max_chain_depth must be at least 1, not {max_chain_depth}")
-    if process_timeout <= 0 or cache_mb <= 0:
+    if given.max_chain_depth < 1:
+        raise ValueError(f"max_chain_depth must be at least 1, not {given.max_chain_depth}")
+    if given.process_timeout <= 0 or given.cache_mb <= 0:
         raise ValueError("process_timeout and cache_mb must be above 0")
-    clock = clock or SystemClock()
-    if store is None:
-        store = plugins.resolve("store", "builtin:memory")(clock=clock)
-    if locks is None:
-        locks = plugins.resolve("lock", "builtin:memory")()
-    ports = _ports(store, router, locks, max_chain_depth, process_timeout, clock, cache_mb)
+    clock = given.clock or SystemClock()
+    store = given.store or plugins.resolve("store", "builtin:memory")(clock=clock)
+    locks = given.locks or plugins.resolve("lock", "builtin:memory")()
+    limiter = TokenBucketRateLimiter(clock=clock)
+    ports = _ports(given, store, locks, clock, limiter)
     pump = Pump(ports)
     holdings = Holdings(store, clock)
     handlers: dict[WorkKind, Handler] = {}
@@ -130,45 +143,52 @@ def assemble(
         WorkKind.DELIVERY: Deliver(ports, holdings),
         WorkKind.ASK: Answer(ports, runners),
         WorkKind.HOOK: RunHook(ports),
+        WorkKind.SCHEDULED: SendScheduled(ports, runners),
+        WorkKind.TIMER: RunTimers(ports, runners),
     }
     pump.pools = lambda: (*ports.channels.values(), ports.house, ports.journal)
-    gates = _gates(ports, pump)
+    gates = _gates(ports, pump, limiter)
     pump.chores = chores(ports, holdings, gates)
     channels = Channels(ports, gates, runners, kit)
     life = Life(ports, pump, runners, channels, partial(plugins.startup, kit), partial(plugins.shutdown, kit))
-    deliveries = Deliveries(ports, runners, gates)
-    return Engine(ports, runners, journal, Rooms(ports, runners), Bindings(ports, runners), channels, life, deliveries)
+    return Engine(
+        ports,
+        runners,
+        journal,
+        Rooms(ports, runners),
+        Bindings(ports, runners),
+        Erasure(ports, runners),
+        Statuses(ports),
+        channels,
+        life,
+        Deliveries(ports, runners, gates),
+    )
 
 
-def _gates(ports: Ports, pump: Pump) -> Gates:
+def _gates(ports: Ports, pump: Pump, limiter: TokenBucketRateLimiter) -> Gates:
     def wake(gate: Gate) -> None:
         opens_at = gate.opens_at()
         if opens_at is not None:
             pump.wake_at(opens_at)
 
-    limiter = TokenBucketRateLimiter(clock=ports.clock)
     new_breaker = partial(CircuitBreaker, clock=ports.clock)
     return Gates(limiter, new_breaker, ports.clock, emit=ports.handlers.emit, wake=wake)
 
 
 def _ports(
-    store: ConversationStore,
-    router: InboundRoomRouter | None,
-    locks: RoomLockManager,
-    max_chain_depth: int,
-    process_timeout: float,
-    clock: Clock,
-    cache_mb: float,
+    given: Given, store: ConversationStore, locks: RoomLockManager, clock: Clock, limiter: TokenBucketRateLimiter
 ) -> Ports:
+    per_channel, per_sender = given.inbound_rate_limit, given.inbound_sender_rate_limit
+    is_limited = per_channel is not None or per_sender is not None
     background = Background()
     identity = object()  # stands for the kit, so that nodes do not keep a dropped kit alive
     observers = Observers(identity, background.spawn)
-    channels: dict[str, Target] = {}
+    channels = Targets()
     return Ports(
         kit=identity,
         owner=f"{os.getpid()}:{new_id()}",
         store=store,
-        cache=RoomCache(store, int(cache_mb * 1_000_000)),
+        cache=RoomCache(store, int(given.cache_mb * 1_000_000)),
         locks=locks,
         graph=LockGraph(),
         hooks=HookRegistry(),
@@ -176,12 +196,13 @@ def _ports(
         observers=observers,
         background=background,
         clock=clock,
-        router=router or DefaultInboundRoomRouter(store),
-        max_chain_depth=max_chain_depth,
-        process_timeout=process_timeout,
-        max_events=LOOP_FACTOR * max_chain_depth,
+        router=given.router or DefaultInboundRoomRouter(store),
+        max_chain_depth=given.max_chain_depth,
+        process_timeout=given.process_timeout,
+        max_events=LOOP_FACTOR * given.max_chain_depth,
         began=to_microseconds(clock.now()) - round(clock.monotonic() * 1_000_000),
         channels=channels,
         house=Pool("house", HOUSE_KINDS, HOUSE_LIMIT, LEASE),
+        intake=Intake(limiter, clock, per_channel, per_sender) if is_limited else None,
         journal=Pool("journal", (WorkKind.INBOUND,), JOURNAL_LIMIT, LEASE, channels.keys),
     )

@@ -13,8 +13,9 @@ from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.pure.permissions import receives, takes_writes
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Entry, Unit, own_unit
+from roomkit_core.engine.steps.bookkeeping import announce, note
 from roomkit_core.engine.steps.join_room import TOMBSTONES
-from roomkit_core.engine.verbs.tenures import announce, change_room, note
+from roomkit_core.engine.verbs.tenures import change_room
 from roomkit_core.errors import (
     ChannelNotFoundError,
     ChannelNotRegisteredError,

@@ -15,11 +15,15 @@ from roomkit_core.engine.verbs.channels import Channels
 from roomkit_core.errors import KitStateError
 from roomkit_core.hooks.node import inside, is_inside
 from roomkit_core.interfaces.store import WorkFilter
+from roomkit_core.models.health import Health, HealthProblem
 from roomkit_core.models.work import OPEN_STATES
 
 log = logging.getLogger("roomkit.kit")
 
 PAGE = 1_000
+
+SILENT_AFTER = 15.0
+"""Seconds without a look after which the pump counts as stuck; it looks every second."""
 
 Plugins = Callable[[], Awaitable[None]]
 
@@ -100,6 +104,7 @@ class Life:
             with inside(ports.kit, "channel"):
                 await self._start_plugins()
                 await self._channels.start_all()
+            ports.background.last_turn = ports.clock.monotonic()
             ports.background.mark_started()
             ports.observers.wake()
             ports.background.watch(self._pump.run)
@@ -131,6 +136,22 @@ class Life:
             await quiet()
             if self._runners.worked == worked:
                 return
+
+    def health(self) -> Health:
+        """How the kit is, without asking anybody: what the last writes and the pump's last look tell."""
+        background, store = self._ports.background, self._ports.store
+        problems: list[HealthProblem] = []
+        if background.closed or background.draining:
+            problems.append(HealthProblem(code="kit.closing", message="the kit is closing or closed"))
+        elif not background.is_started:
+            problems.append(HealthProblem(code="kit.not_started", message="the kit has not started yet"))
+        if store.failure is not None:
+            problems.append(HealthProblem(code=store.failure.code, message=str(store.failure)))
+        silence = self._pump.silence()
+        if background.is_started and silence > SILENT_AFTER:
+            problems.append(HealthProblem(code="pump.silent", message=f"the pump has not looked for {silence:.0f} s"))
+        is_alive = not any(problem.code == "pump.silent" for problem in problems)
+        return Health(is_alive=is_alive, is_ready=not problems, problems=problems)
 
     async def close(self, timeout: float) -> None:
         """Stop intake, let what is under way end, close channels, plugins, locks and the store."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from anyio import CancelScope
@@ -9,11 +10,16 @@ from anyio import CancelScope
 from roomkit_core.background import Bounds, Expired
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.pure.permissions import sees
+from roomkit_core.engine.pure.timers import turn
+from roomkit_core.engine.state.commit import Births
 from roomkit_core.engine.state.ports import Ports
-from roomkit_core.engine.state.unit_of_work import Announcement, Unit, held_units, own_unit
+from roomkit_core.engine.state.unit_of_work import Unit, held_units, own_unit
+from roomkit_core.engine.steps.bookkeeping import system_event
 from roomkit_core.engine.steps.passage import begin, enter
+from roomkit_core.engine.steps.room_life import close_room, timer_row
 from roomkit_core.engine.steps.tenure import release, take_below, take_inside
-from roomkit_core.engine.verbs.tenures import change_room, system_event
+from roomkit_core.engine.steps.timers import apply_timers
+from roomkit_core.engine.verbs.tenures import change_room
 from roomkit_core.errors import (
     ChannelNotFoundError,
     ConflictError,
@@ -24,6 +30,7 @@ from roomkit_core.errors import (
 )
 from roomkit_core.hooks.node import current
 from roomkit_core.hooks.observers import Observer
+from roomkit_core.interfaces.store import WorkFilter
 from roomkit_core.models.base import evolve
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Withdrawal
 from roomkit_core.models.channel import ChannelBinding
@@ -33,7 +40,9 @@ from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import check_id, new_id
 from roomkit_core.models.kinds import EventType, HookTrigger
 from roomkit_core.models.room import Cursor, Page, Room, RoomTimers
-from roomkit_core.models.work import WorkKind
+from roomkit_core.models.work import OPEN_STATES, WorkKind
+
+TIMER_PAGE = 500
 
 
 class Rooms:
@@ -51,7 +60,12 @@ class Rooms:
     # --- life of a room ---
 
     async def create(
-        self, room_id: str | None, metadata: dict[str, Any] | None, organization_id: str | None, exist_ok: bool
+        self,
+        room_id: str | None,
+        metadata: dict[str, Any] | None,
+        organization_id: str | None,
+        exist_ok: bool,
+        timers: RoomTimers | None,
     ) -> Room:
         """A new room; an existing one is left as it is (T3)."""
         ports = self._ports
@@ -63,12 +77,17 @@ class Rooms:
             organization_id=organization_id,
             created_at=now,
             updated_at=now,
-            timers=RoomTimers(last_activity_at=now),
+            timers=_started(timers or RoomTimers(), now),
             metadata=metadata or {},
         )
         changes = ChangeSet(room.id, new_id(), ABSENT, owner=ports.owner, epoch=new_id(), room=room)
+        row = timer_row(room, now, ports.time())
+        if row is not None:
+            changes.work = (Births(ports).admit(row),)
         answer = await ports.store.commit(changes)
         if isinstance(answer, Committed):
+            if row is not None:
+                self._runners.look_for(row, ports.house)
             self._announce_created(room)
             return room
         if answer.reason != "exists":
@@ -106,21 +125,66 @@ class Rooms:
         async def write(unit: Unit) -> None:
             if unit.room.status in (RoomStatus.CLOSED, RoomStatus.ARCHIVED):
                 unit.refusal = "room_closed"  # confirmed by a fresh read
-                return
-            now = unit.ports.clock.now()
-            event = system_event(room_id, EventType.SYSTEM, "room_closed", "The room was closed", {})
+            else:
+                close_room(unit)
+
+        unit = await change_room(self._ports, self._runners, room_id, write)
+        return unit.room
+
+    # --- timers ---
+
+    async def set_timers(self, room_id: str, timers: RoomTimers) -> Room:
+        """Give the room other timers; they begin with its last activity."""
+
+        async def write(unit: Unit) -> None:
+            ports, former = unit.ports, unit.room.timers
+            now = ports.clock.now()
+            since = timers.last_activity_at or former.last_activity_at
+            room = evolve(unit.room, timers=_started(evolve(timers, last_activity_at=since), now), updated_at=now)
+            row = timer_row(room, now, ports.time())
+            kept = tuple(other for other in unit.draft.work if other.kind is not WorkKind.TIMER)
             unit.change(
-                room=evolve(unit.room, status=RoomStatus.CLOSED, closed_at=now, updated_at=now),
-                releases=(None,),
-                claims=(),
-                withdrawals=(*unit.draft.withdrawals, Withdrawal("room_closed", kind=WorkKind.ASK.value)),
-            )
-            unit.draft = unit.draft.announce(
-                Announcement("room_closed", event_id=event.id, trigger=HookTrigger.ON_ROOM_CLOSED, event=event)
+                room=room,
+                withdrawals=(*unit.draft.withdrawals, Withdrawal("timer.replaced", kind=WorkKind.TIMER.value)),
+                work=kept if row is None else (*kept, row),
             )
 
         unit = await change_room(self._ports, self._runners, room_id, write)
         return unit.room
+
+    async def check_timers(self, room_id: str) -> Room:
+        """Let the room take the status that its timers say, now and not when the pump comes to it."""
+
+        async def write(unit: Unit) -> None:
+            apply_timers(unit)
+
+        unit = await change_room(self._ports, self._runners, room_id, write)
+        return unit.room
+
+    async def check_all_timers(self) -> list[Room]:
+        """The same for every room with timers; returns those that changed."""
+        changed: list[Room] = []
+        after: str | None = None
+        while True:
+            where = WorkFilter(kinds=frozenset({WorkKind.TIMER}), states=OPEN_STATES)
+            rows = await self._ports.store.list_work(where, limit=TIMER_PAGE, after=after)
+            for row in rows:
+                changed += await self._check_one(row.room_id or "")
+            if len(rows) < TIMER_PAGE:
+                return changed
+            after = rows[-1].id
+
+    async def _check_one(self, room_id: str) -> list[Room]:
+        snapshot = await self._ports.store.load_room(room_id)
+        if snapshot is None or turn(snapshot.room, self._ports.clock.now()).status is None:
+            return []
+        try:
+            room = await self.check_timers(room_id)
+        except RoomNotFoundError:
+            return []
+        return [room] if room.status is not snapshot.room.status else []
+
+    # --- the end of a room ---
 
     async def delete(self, room_id: str) -> bool:
         """Remove a room with everything that belongs to it; its idempotency keys stay."""
@@ -274,6 +338,11 @@ def _of_unit(unit: Unit, visibility: str | None, after: int | None, before: int 
         and (after is None or entry.event.index > after)
         and (before is None or entry.event.index < before)
     ]
+
+
+def _started(timers: RoomTimers, now: datetime) -> RoomTimers:
+    """Timers that begin to run now, unless they run already."""
+    return timers if timers.last_activity_at is not None else evolve(timers, last_activity_at=now)
 
 
 def _not_found(room_id: str) -> RoomNotFoundError:

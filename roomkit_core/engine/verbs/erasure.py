@@ -1,0 +1,87 @@
+"""Deleting an event: its place in the timeline stays, what it said goes, and what is owed for it ends."""
+
+from __future__ import annotations
+
+from roomkit_core.engine.flow.runners import Runners
+from roomkit_core.engine.pure.plan import Plan, plan
+from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
+from roomkit_core.engine.verbs.tenures import change_room
+from roomkit_core.errors import EventNotFoundError
+from roomkit_core.interfaces.store import WorkFilter
+from roomkit_core.models.changes import Withdrawal
+from roomkit_core.models.content import DeleteContent
+from roomkit_core.models.enums import DeleteType, EventStatus
+from roomkit_core.models.event import EventSource, RoomEvent
+from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
+from roomkit_core.models.packing import pack_event, tombstone, unpack_event
+from roomkit_core.models.work import WorkKind, WorkState
+
+DELETED = "event.deleted"
+
+
+class Erasure:
+    """The verbs that take content away.
+
+    Args:
+        ports: The surroundings.
+        runners: Take what a commit owes.
+    """
+
+    def __init__(self, ports: Ports, runners: Runners) -> None:
+        self._ports = ports
+        self._runners = runners
+
+    async def delete_event(self, room_id: str, event_id: str, reason: str | None) -> RoomEvent:
+        """Turn an event into a tombstone, and append the event that says so; returns that one."""
+        notice: RoomEvent | None = None
+
+        async def write(unit: Unit) -> None:
+            nonlocal notice
+            former = await self._stored(unit, event_id)
+            notice = await self._delete(unit, former, reason)
+
+        await change_room(self._ports, self._runners, room_id, write)
+        assert notice is not None
+        return notice
+
+    async def _stored(self, unit: Unit, event_id: str) -> RoomEvent:
+        event = await self._ports.store.get_event(event_id)
+        if event is None or event.room_id != unit.room_id:
+            raise EventNotFoundError(f"room {unit.room_id!r} has no event {event_id!r}")
+        return event
+
+    async def _delete(self, unit: Unit, former: RoomEvent, reason: str | None) -> RoomEvent:
+        grave = unpack_event(tombstone(pack_event(former), DELETED))
+        notice = RoomEvent(
+            room_id=unit.room_id,
+            type=EventType.DELETE,
+            source=EventSource(channel_id="system", channel_type=ChannelType.SYSTEM),
+            content=DeleteContent(target_event_id=former.id, delete_type=DeleteType.SYSTEM, reason=reason),
+            status=EventStatus.DELIVERED,
+            visibility=former.visibility,
+            index=unit.take_index(),
+        )
+        unit.change(
+            patches=(*unit.draft.patches, grave),
+            withdrawals=(*unit.draft.withdrawals, Withdrawal(DELETED, event_id=former.id)),
+        )
+        unit.add(Entry(notice, await self._owed(unit, former, notice), observed=False))
+        unit.draft = unit.draft.announce(
+            Announcement("event_deleted", event_id=former.id, trigger=HookTrigger.ON_EVENT_DELETED, event=notice)
+        )
+        return notice
+
+    async def _owed(self, unit: Unit, former: RoomEvent, notice: RoomEvent) -> Plan:
+        """Live clients learn of it; a channel that can delete is told where the event may have been sent."""
+        owed = plan(notice, unit.readers, self._ports.channels)
+        sent = WorkFilter(room_id=unit.room_id, event_id=former.id, kinds=frozenset({WorkKind.DELIVERY}))
+        rows = await self._ports.store.list_work(sent, limit=1_000)
+        lanes = {row.lane for row in rows if row.maybe_sent or row.state in MAY_BE_THERE}
+        can_delete = {channel_id for channel_id, bound in unit.bindings.items() if bound.capabilities.supports_delete}
+        told = tuple(row for row in owed.rows if row.channel_id in can_delete and row.lane in lanes)
+        return Plan(owed.live, told, ())
+
+
+MAY_BE_THERE = frozenset({WorkState.SENT, WorkState.PARTIAL, WorkState.IN_FLIGHT, WorkState.UNKNOWN})
+"""States of a delivery that the recipient may have seen something of."""
