@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -352,7 +353,7 @@ async def test_a_quarantined_message_comes_in_when_it_is_retried() -> None:
     live, clock = Poison(), StillClock()
     async with open_kit(live, clock=clock) as kit:
         await make_room(kit, "room", "live")
-        accepted = await kit._engine.journal.accept(message(provider_message_id="SM1"), "room")
+        accepted = await kit.accept_inbound(message(provider_message_id="SM1"), room_id="room")
         for _ in range(8):
             await kit.idle()
             clock.advance(400)
@@ -458,10 +459,24 @@ async def test_a_row_that_is_being_sent_gets_no_further_attempt() -> None:
     assert (after.state, after.code, left) == (WorkState.SUPPRESSED, "cancelled", 0)
 
 
+async def test_what_is_scheduled_is_cancelled_and_never_said() -> None:
+    clock = StillClock()
+    async with open_kit(LiveProbe(), clock=clock) as kit:
+        await make_room(kit, "room", "live")
+        event = await kit.send_event("room", "live", TextContent(body="hi"), at=clock.now() + timedelta(hours=1))
+
+        cancellation = await kit.deliveries.cancel(event.id)
+        clock.advance(3_601)
+        await kit.idle()
+
+        assert cancellation.result is Cancelling.CANCELLED
+        assert await kit.store.get_event(event.id) is None
+
+
 async def test_an_accepted_message_is_never_dropped_by_hand() -> None:
     async with open_kit(LiveProbe()) as kit:
         await make_room(kit, "room", "live")
-        accepted = await kit._engine.journal.accept(message(), "room")
+        accepted = await kit.accept_inbound(message(), room_id="room")
         with pytest.raises(UnsupportedError) as raised:
             await kit.deliveries.cancel(accepted.id)
         await kit.idle()

@@ -108,7 +108,8 @@ def _arrival(facts: Facts) -> Iterable[StoryStep]:
 
 def _journal(facts: Facts) -> Iterable[StoryStep]:
     for row in facts.journal:
-        text = "put back" if row.retry_of is not None else "accepted into the journal"
+        text = "accepted into the journal" if row.kind is WorkKind.INBOUND else "written down to be said later"
+        text = "put back" if row.retry_of is not None else text
         yield StoryStep(at=moment(row.created_at), text=f"{text} as {row.id}", work_id=row.id)
         yield from _life(row, facts)
 
@@ -121,6 +122,8 @@ def _verdict(facts: Facts) -> Iterable[StoryStep]:
             yield StoryStep(at=event.created_at, text=f"stored BLOCKED as {place}, passed on to nobody")
         else:
             yield StoryStep(at=event.created_at, text=f"let in and stored as {place}")
+        if event.metadata.get("deleted"):
+            yield StoryStep(text="what it said was deleted")
     for decided in facts.keys:
         channel_id, sender, name = decided.key
         became = decided.result.event_id or decided.result.reason or "nothing"
@@ -190,7 +193,7 @@ def _attempt(attempt: Attempt) -> StoryStep:
 
 
 def _end(row: WorkRow) -> str:
-    if row.kind is WorkKind.INBOUND:
+    if row.kind in (WorkKind.INBOUND, WorkKind.SCHEDULED):
         word = {WorkState.DONE: "brought in", WorkState.REFUSED: "refused"}.get(row.state, row.state.value)
     else:
         word = row.state.value
