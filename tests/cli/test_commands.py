@@ -38,6 +38,17 @@ def test_why_as_json_has_cause_and_hint(as_json: Json, left: Left) -> None:
     assert as_json("why", "SM-send")["cause"] is None
 
 
+def test_why_tells_that_no_server_is_at_work(roomkit: Run, as_json: Json, left: Left) -> None:
+    for row in as_json("deliveries", "list", "--state", "pending"):
+        roomkit("deliveries", "cancel", row["id"])
+    (copy,) = as_json("dead", "retry", left.failed)
+
+    story = as_json("why", copy["id"])
+
+    assert story["cause"] == "It is due and nobody has taken it. [waits.unclaimed]"
+    assert story["hint"] == "Is the server running, and is this channel registered with it?"
+
+
 def test_why_of_an_unknown_id_ends_with_1(roomkit: Run) -> None:
     result = roomkit("why", "nothing", exit_code=1)
     assert "error: nothing is known by the id 'nothing' [work.not_found]" in result.stderr
@@ -88,6 +99,7 @@ def test_dead_letters_are_listed_retried_and_purged(roomkit: Run, as_json: Json,
     (again,) = as_json("dead", "retry", left.failed)
     assert (copy["retry_of"], copy["state"], again["id"]) == (left.failed, "pending", copy["id"])
     assert "It was retried as" in roomkit("why", left.failed).stdout
+    assert "It waits behind 2 rows of its lane" in roomkit("why", copy["id"]).stdout
 
     assert as_json("dead", "purge", "--older-than", "1h", "--yes") == {"purged": 0}
     assert "1 dead letters were forgotten" in roomkit("dead", "purge", "--yes").stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from roomkit_core import (
     HookTrigger,
     InMemoryStore,
     MediaContent,
+    Outcome,
     RateLimit,
     Receipt,
     Rendering,
     RetryPolicy,
     RoomKit,
     Route,
+    SQLiteStore,
     Story,
     TextContent,
     WorkKind,
@@ -481,6 +484,17 @@ async def as_much_at_once_as_it_may() -> Story:
     return await with_sms(act, sms=sms)
 
 
+@fault("It waits for an operator. Its last attempt: the provider did not take it for now: look at it. [waits.parked]")
+async def parked_for_an_operator() -> Story:
+    async def act(at: Setting) -> Story:
+        row = await frozen(at)
+        await at.kit.store.settle(row.id, 1, Outcome(WorkState.PENDING, "acme.odd", "look at it"))
+        await at.kit.deliveries.resume("sms")
+        return await at.why(row.id)
+
+    return await with_sms(act)
+
+
 # ---------------------------------------------------------------------------------------- workers that do not come back
 
 
@@ -743,9 +757,11 @@ async def test_what_went_well_is_told_from_arrival_to_receipt_and_has_no_cause()
     assert order == sorted(order)
 
 
-async def test_every_id_that_a_person_may_have_leads_to_the_same_message() -> None:
-    sms = ScriptedChannel("sms")
-    async with open_kit(LiveProbe(), sms, Answering()) as kit:
+@pytest.mark.parametrize("keeps", ["in memory", "in a file"])
+async def test_every_id_that_a_person_may_have_leads_to_the_same_message(keeps: str, tmp_path: Path) -> None:
+    sms, clock = ScriptedChannel("sms"), StillClock()
+    stores = {"in memory": InMemoryStore, "in a file": partial(SQLiteStore, tmp_path / "room.db")}
+    async with open_kit(LiveProbe(), sms, Answering(), clock=clock, store=stores[keeps](clock=clock)) as kit:
         await make_room(kit, "room", "live", sms, "ai")
         accepted = await accept(kit, provider_message_id="SM1")
         await kit.idle()

@@ -107,7 +107,7 @@ def _waiting(row: WorkRow, facts: Facts) -> Trouble:
     if obstacle is not None:
         return _closed(row, obstacle)
     if row.due is None:
-        return _trouble(row, "waits.parked", EXPLANATIONS["waits.parked"], is_waiting=True)
+        return _trouble(row, "waits.parked", _with_last(EXPLANATIONS["waits.parked"], row), is_waiting=True)
     if row.due > facts.now:
         return _for_a_time(row, facts)
     return _trouble(row, "waits.unclaimed", _with_last(EXPLANATIONS["waits.unclaimed"], row), is_waiting=True)

@@ -9,7 +9,7 @@ from roomkit_core.engine.pure.causes import REPLACED, label, trouble_of
 from roomkit_core.engine.pure.explanations import explain
 from roomkit_core.engine.pure.facts import Facts
 from roomkit_core.engine.pure.refusals import refusal_of
-from roomkit_core.engine.pure.views import moment, view_of
+from roomkit_core.engine.pure.views import is_queued, moment, view_of
 from roomkit_core.models.base import evolve
 from roomkit_core.models.enums import EventStatus
 from roomkit_core.models.event import RoomEvent
@@ -210,7 +210,7 @@ def _times(count: int) -> str:
 def _standing(row: WorkRow) -> str:
     """How a row stands, in a few words."""
     if row.state is WorkState.PENDING:
-        text = "queued" if row.due is None else "waiting"
+        text = "queued" if is_queued(row) else "parked" if row.due is None else "waiting"
     elif row.code == REPLACED:
         text = "rendered anew"
     else:
