@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import pytest
 
 from roomkit_core import (
@@ -31,10 +32,11 @@ from roomkit_core import (
     WorkRow,
     WorkState,
 )
+from roomkit_core.interfaces.store import Cutoffs
 from roomkit_core.models.changes import ChangeSet
 from roomkit_core.models.work import Outcome
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message
-from tests.support.clock import VirtualClock
+from tests.support.clock import VirtualClock, settle
 from tests.support.kits import make_room, open_kit, rows_of
 from tests.support.rooms import wait_for
 from tests.support.still import StillClock
@@ -110,6 +112,7 @@ async def test_a_retry_is_a_copy_that_is_sent_at_once_with_the_key_of_the_first(
         bad = await failed(kit, sms)
 
         copy = await kit.deliveries.retry(bad.id)
+        await wait_for(lambda: sms.texts)  # time stands still: nobody finds it by polling
         await kit.idle()
 
         after = await kit.deliveries.get(copy.id)
@@ -192,6 +195,53 @@ async def test_a_retry_whose_answer_is_lost_is_one_copy() -> None:
         await kit.idle()
 
         assert [row.id for row in await kit.store.list_work(WorkFilter(retry_of=bad.id))] == [copy.id]
+    assert sms.texts == ["hi"]
+
+
+async def test_a_retry_finds_the_first_also_when_its_commit_is_forgotten() -> None:
+    sms, clock = ScriptedChannel("sms"), StillClock()
+    async with open_kit(LiveProbe(), sms, clock=clock) as kit:
+        await make_room(kit, "room", "live", sms)
+        bad = await failed(kit, sms)
+        first = await kit.deliveries.retry(bad.id)
+        await kit.idle()
+        await kit.store.purge(Cutoffs(keys=clock.microseconds + 1))
+
+        second = await kit.deliveries.retry(bad.id)
+
+    assert second.id == first.id
+    assert sms.texts == ["hi"]
+
+
+class Meeting(InMemoryStore):
+    """Lets two readers of a room go on only when both are there."""
+
+    expected = 0
+
+    async def load_room(self, room_id: str, *, tail: int = 0) -> Any:
+        if self.expected:
+            self.expected -= 1
+            await wait_for(lambda: not self.expected)
+        return await super().load_room(room_id, tail=tail)
+
+
+async def test_two_operators_who_retry_at_once_make_one_copy() -> None:
+    sms, store = ScriptedChannel("sms"), Meeting()
+    copies = []
+    async with open_kit(LiveProbe(), sms, store=store) as kit:
+        await make_room(kit, "room", "live", sms)
+        bad = await failed(kit, sms)
+
+        async def retry() -> None:
+            copies.append((await kit.deliveries.retry(bad.id)).id)
+
+        store.expected = 2
+        async with anyio.create_task_group() as group:
+            group.start_soon(retry)
+            group.start_soon(retry)
+        await kit.idle()
+
+    assert copies[0] == copies[1]
     assert sms.texts == ["hi"]
 
 
@@ -420,10 +470,12 @@ async def test_a_row_that_waits_is_cancelled_and_its_lane_goes_on() -> None:
         await make_room(kit, "room", "live", sms)
         head = await failed(kit, sms, "one", behave="later")
         await kit.process_inbound(message("two"), room_id="room")
+        await kit.idle()
+        await settle()  # the pump has looked, and does so again when time passes
         assert sms.texts == []
 
         cancellation = await kit.deliveries.cancel(head.id)
-        await kit.idle()
+        await wait_for(lambda: sms.texts)  # time stands still: nobody finds it by polling
         again = await kit.deliveries.cancel(head.id)
 
     assert cancellation.result is Cancelling.CANCELLED
