@@ -63,6 +63,8 @@ class Inquiry:
             await self._all_of(event)
         elif row is not None and row.event_id is not None:
             self._take(await store.list_work(WorkFilter(event_id=row.event_id), limit=LIMIT))
+        # A key stands for the whole message; every other name that leads to a row asks about that row.
+        asked_about = None if found_as == "key" else row
         snapshot = await self._room(event, row)
         linked = await self._linked(event)
         rows = sorted(self._rows.values(), key=lambda one: one.seq)
@@ -76,7 +78,7 @@ class Inquiry:
             None if snapshot is None else snapshot.room,
             {} if snapshot is None else snapshot.bindings,
             sorted(self._keys.values(), key=lambda one: one.at),
-            None if row is None or (row.id != name and found_as != "provider's id") else row,
+            asked_about,
             [one for one in rows if one.kind in BRINGS_IN],
             [one for one in rows if one.kind not in BRINGS_IN],
             linked,
