@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +14,22 @@ import pytest
 
 from roomkit_core import (
     Access,
-    ChangeSet,
     ChannelCategory,
     Delivery,
+    DeliveryStatus,
     HookExecution,
     HookResult,
     HookTrigger,
     InMemoryStore,
     MediaContent,
+    Outcome,
     RateLimit,
     Receipt,
     Rendering,
     RetryPolicy,
     RoomKit,
     Route,
+    SQLiteStore,
     Story,
     TextContent,
     WorkKind,
@@ -34,10 +38,8 @@ from roomkit_core import (
     WorkState,
 )
 from roomkit_core.engine.pure.explanations import EXPLANATIONS
-from roomkit_core.hooks.registration import HookRegistration
-from roomkit_core.models.changes import Withdrawal
-from roomkit_core.models.ids import new_commit_id
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message
+from tests.support.codes import Codes
 from tests.support.kits import make_room, open_kit, rows_of
 from tests.support.rooms import wait_for
 from tests.support.still import StillClock
@@ -120,12 +122,11 @@ def with_sms(
 
 
 async def accept(kit: RoomKit, **fields: Any) -> str:
-    return (await kit._engine.journal.accept(message(**fields), "room")).id
+    return (await kit.accept_inbound(message(**fields), room_id="room")).id
 
 
-def durable_hook(kit: RoomKit, fn: Callable[..., Any], name: str = "bot") -> None:
-    hook = HookRegistration(HookTrigger.AFTER_BROADCAST, HookExecution.ASYNC, fn, name=name, durable=True)
-    kit._engine.ports.hooks.register(hook)
+def durable_hook(kit: RoomKit, fn: Callable[..., Any]) -> None:
+    kit.hook(HookTrigger.AFTER_BROADCAST, HookExecution.ASYNC, name="bot", durable=True)(fn)
 
 
 # ----------------------------------------------------------------------------------------------- what the provider does
@@ -195,7 +196,8 @@ async def answers_nonsense() -> Story:
 async def reports_that_it_was_not_delivered() -> Story:
     async def act(at: Setting) -> Story:
         row = await at.say()
-        await at.kit.store.note_receipt("sms", row.provider_ids[0], "undelivered", 0)
+        report = DeliveryStatus(channel_id="sms", provider="acme", message_id=row.provider_ids[0], status="bounced")
+        await at.kit.process_delivery_status(report)
         return await at.why(row.provider_ids[0])
 
     return await with_sms(act)
@@ -248,17 +250,47 @@ async def room_deleted() -> Story:
     return await with_sms(act, "later")
 
 
-@fault("The event that it is about was deleted. [event.gone]")
+@fault("The event that it is about was deleted. [event.deleted]")
 async def event_deleted() -> Story:
     async def act(at: Setting) -> Story:
         row = await at.say()
-        snapshot = await at.kit.store.load_room("room")
-        assert snapshot is not None
-        gone = Withdrawal("event.gone", event_id=row.event_id)
-        await at.kit.store.commit(ChangeSet("room", new_commit_id(), snapshot.version, withdrawals=(gone,)))
+        await at.kit.delete_event("room", row.event_id or "")
         return await at.why(row.id)
 
     return await with_sms(act, "later")
+
+
+@fault("It is not due yet; it is due at ", "written down to be said later as")
+async def scheduled() -> Story:
+    async def act(at: Setting) -> Story:
+        later = at.clock.now() + timedelta(hours=1)
+        event = await at.kit.send_event("room", "live", TextContent(body="hi"), at=later)
+        return await at.why(event.id)
+
+    return await with_sms(act)
+
+
+@fault("scheduled message on 'live': suppressed", "The room was closed. [room_closed]", "Write to an open room")
+async def scheduled_into_a_closed_room() -> Story:
+    async def act(at: Setting) -> Story:
+        later = at.clock.now() + timedelta(hours=1)
+        event = await at.kit.send_event("room", "live", TextContent(body="hi"), at=later)
+        await at.kit.close_room("room")
+        at.clock.advance(3_601)
+        await at.kit.idle()
+        return await at.why(event.id)
+
+    return await with_sms(act)
+
+
+@fault("More messages came in than the kit lets in at once; it is due at ", "accepted into the journal as")
+async def more_came_in_than_is_let_in() -> Story:
+    async with open_kit(LiveProbe(), inbound_rate_limit=RateLimit(max_per_minute=1)) as kit:
+        await make_room(kit, "room", "live")
+        await accept(kit)
+        second = await accept(kit)
+        await kit.idle()
+        return await kit.deliveries.why(second)
 
 
 @fault("It was cancelled by hand. [cancelled]", "Retry it: roomkit dead retry ")
@@ -390,7 +422,7 @@ async def rate_limited() -> Story:
     return await with_sms(act, sms=sms)
 
 
-@fault("The rate limit of its channel in this room is used up; it is tried again at ")
+@fault("The rate limit of its channel in this room is used up; it is due at ")
 async def rate_limited_in_its_room() -> Story:
     async def act(at: Setting) -> Story:
         await at.say()
@@ -450,6 +482,17 @@ async def as_much_at_once_as_it_may() -> Story:
         return await at.why((await rows_of(at.kit, "other", "sms"))[-1].id)
 
     return await with_sms(act, sms=sms)
+
+
+@fault("It waits for an operator. Its last attempt: the provider did not take it for now: look at it. [waits.parked]")
+async def parked_for_an_operator() -> Story:
+    async def act(at: Setting) -> Story:
+        row = await frozen(at)
+        await at.kit.store.settle(row.id, 1, Outcome(WorkState.PENDING, "acme.odd", "look at it"))
+        await at.kit.deliveries.resume("sms")
+        return await at.why(row.id)
+
+    return await with_sms(act)
 
 
 # ---------------------------------------------------------------------------------------- workers that do not come back
@@ -691,7 +734,8 @@ async def test_what_went_well_is_told_from_arrival_to_receipt_and_has_no_cause()
         await kit.attach_channel("room", "sms", route=Route(address="+1555", participant_id="bea"))
         accepted = await accept(kit, provider_message_id="SM1")
         await kit.idle()
-        await kit.store.note_receipt("sms", "sms-1", "delivered", 0)
+        report = DeliveryStatus(channel_id="sms", provider="acme", message_id="sms-1", status="delivered")
+        await kit.process_delivery_status(report)
 
         story = await kit.deliveries.why("SM1")
 
@@ -713,9 +757,11 @@ async def test_what_went_well_is_told_from_arrival_to_receipt_and_has_no_cause()
     assert order == sorted(order)
 
 
-async def test_every_id_that_a_person_may_have_leads_to_the_same_message() -> None:
-    sms = ScriptedChannel("sms")
-    async with open_kit(LiveProbe(), sms, Answering()) as kit:
+@pytest.mark.parametrize("keeps", ["in memory", "in a file"])
+async def test_every_id_that_a_person_may_have_leads_to_the_same_message(keeps: str, tmp_path: Path) -> None:
+    sms, clock = ScriptedChannel("sms"), StillClock()
+    stores = {"in memory": InMemoryStore, "in a file": partial(SQLiteStore, tmp_path / "room.db")}
+    async with open_kit(LiveProbe(), sms, Answering(), clock=clock, store=stores[keeps](clock=clock)) as kit:
         await make_room(kit, "room", "live", sms, "ai")
         accepted = await accept(kit, provider_message_id="SM1")
         await kit.idle()
@@ -751,6 +797,22 @@ async def test_a_message_without_a_key_is_found_by_what_accepting_it_returned() 
 
     assert story.event_id is not None
     assert [row.id for row in back.work] == [accepted]
+
+
+async def test_what_was_scheduled_and_deleted_later_is_told_as_one_story() -> None:
+    clock = StillClock()
+    async with open_kit(LiveProbe(), clock=clock) as kit:
+        await make_room(kit, "room", "live")
+        event = await kit.send_event("room", "live", TextContent(body="hi"), at=clock.now() + timedelta(hours=1))
+        clock.advance(3_601)
+        await kit.idle()
+        await kit.delete_event("room", event.id)
+        story = await kit.deliveries.why(event.id)
+
+    text = str(story)
+    assert (story.found_as, story.cause) == ("event", None)
+    order = ["written down to be said later as", "brought in after 1 attempt", "let in and stored", "was deleted"]
+    assert [text.index(told) for told in order] == sorted(text.index(told) for told in order)
 
 
 async def test_a_repeat_of_a_key_is_told_to_get_the_first_result() -> None:
@@ -814,69 +876,16 @@ WRITERS = ("background", "builtin", "engine", "hooks", "interfaces", "errors.py"
 """Where codes are written that can get into rows and results."""
 
 
-CODE_AT = {
-    "Outcome": 1,
-    "Receipt.failed": 0,
-    "Receipt.unknown": 0,
-    "Withdrawal": 0,
-    "_Fault": 0,
-    "Obstacle": 0,
-    "_failed": 0,
-    "_again": 1,
-    "_withdraw": 2,
-    "_suppress_planned": 2,
-    "refuse": 2,
-}
-"""At which place a call has a code."""
-
-CODE_NAMES = {"default_code", "code", "reason", "CLOSED", "DETACHED", "TIMEOUT"}
-REASONS = ("source_", "waits.", "room_", "event_")
-
-
-def constants(node: ast.AST | None) -> set[str]:
-    """The strings that an expression can come to, as far as they stand in it."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return {node.value}
-    if isinstance(node, ast.BoolOp):
-        return set().union(*map(constants, node.values))
-    return constants(node.body) | constants(node.orelse) if isinstance(node, ast.IfExp) else set()
-
-
-def codes_of(tree: ast.Module) -> set[str]:
-    """The codes that a module writes."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            for keyword in node.keywords:
-                found |= constants(keyword.value) if keyword.arg == "code" else set()
-            place = CODE_AT.get(ast.unparse(node.func))
-            if place is not None and len(node.args) > place:
-                found |= constants(node.args[place])
-        elif isinstance(node, ast.AnnAssign):
-            found |= constants(node.value) if ast.unparse(node.target) in CODE_NAMES else set()
-        elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                pairs = [(target, node.value)]
-                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-                    pairs = list(zip(target.elts, node.value.elts, strict=True))
-                for name, value in pairs:
-                    found |= constants(value) if ast.unparse(name) in CODE_NAMES else set()
-        elif isinstance(node, ast.Return):
-            found |= {text for text in constants(node.value) if text.startswith(REASONS)}
-            if isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2:
-                found |= {text for text in constants(node.value.elts[0]) if "." in text}
-    return {code for code in found if code and " " not in code}
-
-
 def test_every_code_that_can_be_written_is_explained() -> None:
     written: dict[str, str] = {}
     for place in WRITERS:
         path = ROOT / "roomkit_core" / place
         for source in [path] if path.suffix else sorted(path.rglob("*.py")):
             tree = ast.parse(source.read_text(encoding="utf-8"))
-            written |= dict.fromkeys(codes_of(tree), str(source.relative_to(ROOT)))
+            written |= dict.fromkeys(Codes(tree).found, str(source.relative_to(ROOT)))
 
     assert {"provider.refused", "expired", "room_closed", "source_muted", "store.io", "ask.timeout"} <= set(written)
+    assert {"event.deleted", "rate_limited", "room.gone", "timer.none", "work.failed"} <= set(written)
     assert {"hook.timeout", "channel.detached", "channel.access", "message.failed", "waits.busy"} <= set(written)
     assert {code: place for code, place in written.items() if code not in EXPLANATIONS} == {}
 

@@ -107,7 +107,7 @@ def _waiting(row: WorkRow, facts: Facts) -> Trouble:
     if obstacle is not None:
         return _closed(row, obstacle)
     if row.due is None:
-        return _trouble(row, "waits.parked", EXPLANATIONS["waits.parked"], is_waiting=True)
+        return _trouble(row, "waits.parked", _with_last(EXPLANATIONS["waits.parked"], row), is_waiting=True)
     if row.due > facts.now:
         return _for_a_time(row, facts)
     return _trouble(row, "waits.unclaimed", _with_last(EXPLANATIONS["waits.unclaimed"], row), is_waiting=True)
@@ -147,21 +147,28 @@ def _closed(row: WorkRow, obstacle: Obstacle) -> Trouble:
 def _for_a_time(row: WorkRow, facts: Facts) -> Trouble:
     """It is tried at a time of its own."""
     assert row.due is not None
-    when = f"; it is tried again at {_at(row.due)}"
+    when = f"; it is {'tried again' if row.attempts or row.takeovers else 'due'} at {_at(row.due)}"
     if row.code is not None:
         meaning = explain(row.code, row.state)
         hint = meaning.hint
         if row.state is WorkState.UNKNOWN and row.quiet:
             hint = "The provider is asked then what became of it, and it is sent again only if it is not there."
         return _trouble(row, row.code, Explanation(_with_reason(meaning.cause, row) + when, hint), is_waiting=True)
-    code = "waits.later"
-    if row.kind is WorkKind.HOOK:
-        code = "hook.not_registered"
-    elif row.kind is WorkKind.DELIVERY:
-        binding = facts.bindings.get(row.channel_id)
-        code = "waits.binding_rate" if binding is not None and binding.rate_limit is not None else "waits.backoff"
+    code = _why_untouched(row, facts)
     meaning = EXPLANATIONS[code]
     return _trouble(row, code, Explanation(meaning.cause + when, meaning.hint), is_waiting=True)
+
+
+def _why_untouched(row: WorkRow, facts: Facts) -> str:
+    """Why somebody looked at a row and handed it back without a word, or why nobody has looked at it yet."""
+    if row.kind is WorkKind.HOOK:
+        return "hook.not_registered"
+    if row.kind is WorkKind.INBOUND:
+        return "waits.intake"
+    if row.kind is not WorkKind.DELIVERY:
+        return "waits.later"
+    binding = facts.bindings.get(row.channel_id)
+    return "waits.binding_rate" if binding is not None and binding.rate_limit is not None else "waits.backoff"
 
 
 def _with_last(meaning: Explanation, row: WorkRow) -> Explanation:

@@ -71,6 +71,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Its channel may not receive in this room any more", "Change the access, then: roomkit dead retry {id}."
     ),
     "event.gone": Explanation("The event that it is about was deleted"),
+    "event.deleted": Explanation("The event that it is about was deleted"),
+    "room.gone": Explanation("Its room was deleted before it was time"),
     "event.pruned": Explanation("What the event said was removed when its time was over"),
     "deleted": Explanation("Its room was deleted, with everything that was owed in it"),
     # --- it could not be rendered
@@ -98,6 +100,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     "channel_detached": Explanation(
         "The channel was detached from the room on purpose", "Attach it again with attach_channel()."
     ),
+    "rate_limited": Explanation("More messages came in than the kit lets in", "Send it again later."),
+    "queued": Explanation("It waits in the journal behind others of its conversation"),
     "source_muted": Explanation("The channel that said it is muted in this room", "unmute() it, and say it again."),
     "source_read_only": Explanation(
         "The channel that said it may not write in this room", "Change its access with set_access()."
@@ -195,6 +199,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "waits.not_ready": Explanation("Its channel says that it is not ready", "Look at its connection and credentials."),
     "waits.rate": Explanation("The rate limit of its channel is used up", "It goes out as soon as the rate allows it."),
     "waits.binding_rate": Explanation("The rate limit of its channel in this room is used up", "It goes out in time."),
+    "waits.intake": Explanation("More messages came in than the kit lets in at once", "It is brought in by itself."),
     "waits.busy": Explanation("Its channel is sending as much at once as it may", "It goes out by itself."),
     "waits.not_registered": Explanation(
         "No channel of this id is registered with this kit", "Register the channel; the row waits until it expires."

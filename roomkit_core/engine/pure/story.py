@@ -9,7 +9,7 @@ from roomkit_core.engine.pure.causes import REPLACED, label, trouble_of
 from roomkit_core.engine.pure.explanations import explain
 from roomkit_core.engine.pure.facts import Facts
 from roomkit_core.engine.pure.refusals import refusal_of
-from roomkit_core.engine.pure.views import moment, view_of
+from roomkit_core.engine.pure.views import is_queued, moment, view_of
 from roomkit_core.models.base import evolve
 from roomkit_core.models.enums import EventStatus
 from roomkit_core.models.event import RoomEvent
@@ -108,7 +108,8 @@ def _arrival(facts: Facts) -> Iterable[StoryStep]:
 
 def _journal(facts: Facts) -> Iterable[StoryStep]:
     for row in facts.journal:
-        text = "put back" if row.retry_of is not None else "accepted into the journal"
+        text = "accepted into the journal" if row.kind is WorkKind.INBOUND else "written down to be said later"
+        text = "put back" if row.retry_of is not None else text
         yield StoryStep(at=moment(row.created_at), text=f"{text} as {row.id}", work_id=row.id)
         yield from _life(row, facts)
 
@@ -121,6 +122,8 @@ def _verdict(facts: Facts) -> Iterable[StoryStep]:
             yield StoryStep(at=event.created_at, text=f"stored BLOCKED as {place}, passed on to nobody")
         else:
             yield StoryStep(at=event.created_at, text=f"let in and stored as {place}")
+        if event.metadata.get("deleted"):
+            yield StoryStep(text="what it said was deleted")
     for decided in facts.keys:
         channel_id, sender, name = decided.key
         became = decided.result.event_id or decided.result.reason or "nothing"
@@ -190,7 +193,7 @@ def _attempt(attempt: Attempt) -> StoryStep:
 
 
 def _end(row: WorkRow) -> str:
-    if row.kind is WorkKind.INBOUND:
+    if row.kind in (WorkKind.INBOUND, WorkKind.SCHEDULED):
         word = {WorkState.DONE: "brought in", WorkState.REFUSED: "refused"}.get(row.state, row.state.value)
     else:
         word = row.state.value
@@ -207,7 +210,7 @@ def _times(count: int) -> str:
 def _standing(row: WorkRow) -> str:
     """How a row stands, in a few words."""
     if row.state is WorkState.PENDING:
-        text = "queued" if row.due is None else "waiting"
+        text = "queued" if is_queued(row) else "parked" if row.due is None else "waiting"
     elif row.code == REPLACED:
         text = "rendered anew"
     else:

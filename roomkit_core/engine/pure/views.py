@@ -13,7 +13,6 @@ from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
 def view_of(row: WorkRow) -> WorkView:
     """The row as a view."""
-    is_waiting = row.state is WorkState.PENDING
     return WorkView(
         id=row.id,
         kind=row.kind,
@@ -27,7 +26,7 @@ def view_of(row: WorkRow) -> WorkView:
         maybe_sent=row.maybe_sent,
         parts=len(row.payload) if row.kind is WorkKind.DELIVERY else 0,
         parts_done=row.parts_done,
-        is_queued=is_waiting and row.due is None,
+        is_queued=is_queued(row),
         is_cancelled=row.cancel,
         created_at=from_microseconds(row.created_at),
         due=moment(row.due),
@@ -40,6 +39,11 @@ def view_of(row: WorkRow) -> WorkView:
         retry_of=row.retry_of,
         correlation_id=row.correlation_id,
     )
+
+
+def is_queued(row: WorkRow) -> bool:
+    """Whether it waits for its turn in its lane; what was tried once is the head of it."""
+    return row.state is WorkState.PENDING and row.due is None and not (row.attempts or row.takeovers)
 
 
 def moment(microseconds: int | None) -> datetime | None:

@@ -52,7 +52,9 @@ class Inquiry:
         row = await self._row(name)
         event = await store.get_event(name)
         found_as = "event" if event is not None else "row" if row is None else _KINDS.get(row.kind, row.kind.value)
-        if event is None and row is None:
+        if event is not None:
+            row = None  # what was scheduled has the id of its event
+        elif row is None:
             found_as, row, event = await self._by_other_names()
         if event is None and row is not None:
             row = await self._follow_retries(row)
@@ -61,6 +63,8 @@ class Inquiry:
             await self._all_of(event)
         elif row is not None and row.event_id is not None:
             self._take(await store.list_work(WorkFilter(event_id=row.event_id), limit=LIMIT))
+        # A key stands for the whole message; every other name that leads to a row asks about that row.
+        asked_about = None if found_as == "key" else row
         snapshot = await self._room(event, row)
         linked = await self._linked(event)
         rows = sorted(self._rows.values(), key=lambda one: one.seq)
@@ -74,9 +78,9 @@ class Inquiry:
             None if snapshot is None else snapshot.room,
             {} if snapshot is None else snapshot.bindings,
             sorted(self._keys.values(), key=lambda one: one.at),
-            None if row is None or (row.id != name and found_as != "provider's id") else row,
-            [one for one in rows if one.kind is WorkKind.INBOUND],
-            [one for one in rows if one.kind is not WorkKind.INBOUND],
+            asked_about,
+            [one for one in rows if one.kind in BRINGS_IN],
+            [one for one in rows if one.kind not in BRINGS_IN],
             linked,
             {one.id: history for one in shown if (history := await self._history(one))},
             {one.id: queue for one in shown if (queue := await self._queue(one)) is not None},
@@ -153,6 +157,8 @@ class Inquiry:
     async def _all_of(self, event: RoomEvent) -> None:
         """What the event is owed, and how it came in."""
         self._take(await self._store.list_work(WorkFilter(event_id=event.id), limit=LIMIT))
+        await self._row(event.id)
+        self._take(await self._store.list_work(WorkFilter(retry_of=event.id), limit=LIMIT))
         for decided in await self._store.find_keys(event.id):
             self._keys[decided.key] = decided
         for name in {event.id, *(key[2] for key in self._keys)}:
@@ -200,6 +206,9 @@ class Inquiry:
         told = await read_notices(self._store) if self._given is None else dict(self._given)
         return told | pause_of(await read_pauses(self._store))
 
+
+BRINGS_IN = frozenset({WorkKind.INBOUND, WorkKind.SCHEDULED})
+"""Kinds of rows that become an event."""
 
 _KINDS = {WorkKind.INBOUND: "accepted message", WorkKind.HOOK: "durable hook", WorkKind.SCHEDULED: "scheduled message"}
 
