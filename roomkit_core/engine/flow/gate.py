@@ -81,6 +81,11 @@ class Gate:
         self.stand_behind()
         return None
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether a call whose permit was taken before must not be made any more: paused, not ready, breaker open."""
+        return not self._clear and (self._is_paused or not self._is_ready or self.breaker.is_open)
+
     def stand_behind(self) -> None:
         """A row waits here; what is born from now on has its place behind it."""
         self.behind = True

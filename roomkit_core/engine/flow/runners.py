@@ -95,7 +95,7 @@ class Runners:
         if hold is None:
             return False
         permit = permit or pool.take()
-        if permit is None or self._exclusion.is_wanted:
+        if permit is None or pool.is_shut or self._exclusion.is_wanted:  # closed while the commit took its time
             if permit is not None:
                 permit.give_back()
             self._ports.background.spawn(self._hand_back, pool, hold)

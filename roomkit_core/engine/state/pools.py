@@ -81,6 +81,11 @@ class Pool:
         """How many more rows of it could start now."""
         return self.limit - self.running
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether a row whose place was taken before must not be worked on any more."""
+        return False
+
     def take_at_birth(self) -> Permit | None:
         """A place for a row that is just being committed; None if there is none, or others wait for one."""
         return self.take()

@@ -34,6 +34,11 @@ class Gate(Protocol):
         """Whether a row that is born now would get through."""
         ...
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether a call whose permit was taken before must not be made any more."""
+        ...
+
     def take(self) -> Permit | None:
         """A permit for the next row, whichever that is."""
         ...
@@ -100,6 +105,11 @@ class Target(Pool):
     def free(self) -> int:
         """How many more rows of it could start now, as far as its limit goes."""
         return self.limit - self.gate.running
+
+    @property
+    def is_shut(self) -> bool:
+        """As in the base class."""
+        return self.gate.is_shut
 
     def take_at_birth(self) -> Permit | None:
         """As in the base class: nothing overtakes what waits at the gate."""
