@@ -118,6 +118,8 @@ class Aftermath:
             if claimed is not None and pool is not None:
                 self._run(claimed, pool, batch)
                 continue
+            if claimed is not None:  # its channel was unregistered during the commit
+                self.runners.return_unused(claimed, batch.since, batch.changes.lease)
             if row.kind is WorkKind.ASK and self.following is not None:
                 self.runners.wait_for(row, self.following)
             if pool is not None:
