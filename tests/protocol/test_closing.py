@@ -1,4 +1,4 @@
-"""Closing a kit while rows run: each is recorded as what it is, and the next kit goes on without waiting for a lease."""
+"""Closing a kit while rows run: each is recorded as what it is, and the next kit goes on at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from roomkit_core import Channel, HookExecution, HookTrigger, RoomEvent, TextContent, WorkKind, WorkState
-from tests.protocol.fleet import LEASE, Fleet, Member, fleet, lose_holders
-from tests.protocol.providers import Phone, Provider, phone_of, phones
+from tests.protocol.fleet import LEASE, Member, fleet, lose_holders
+from tests.protocol.providers import Provider, phone_of, phones
 from tests.support.channels import Answering, LiveProbe
 from tests.support.rooms import wait_for
 
