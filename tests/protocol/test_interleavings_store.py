@@ -43,7 +43,7 @@ CUT = StoreError("the connection was cut", code="store.io")
 async def test_23_a_commit_whose_answer_was_lost_is_looked_up_and_its_claims_are_read_back(
     place: str, key: str | None
 ) -> None:
-    """Without: "store error" for what is stored; said again it is there twice, and its claimed row waits for an hour."""
+    """Without: "store error" for what is stored; said again it is there twice, and its row waits."""
     provider = Provider()
     async with fleet(phones(provider)) as all_of_them:
         a = all_of_them.a
