@@ -106,6 +106,11 @@ class Member:
         with anyio.fail_after(PATIENCE):
             return await self.kit.process_inbound(message(text, **fields), room_id=room_id, wait="committed")
 
+    async def wait_for_all(self, text: str = "hi", room_id: str = "room", **fields: Any) -> InboundResult:
+        """Bring in a message and wait for all that follows from it."""
+        with anyio.fail_after(PATIENCE):
+            return await self.kit.process_inbound(message(text, **fields), room_id=room_id)
+
     async def accept(self, text: str = "hi", room_id: str | None = "room", **fields: Any) -> Accepted:
         """Write a message into the journal."""
         with anyio.fail_after(PATIENCE):

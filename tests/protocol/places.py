@@ -11,8 +11,8 @@ from typing import Any
 
 import anyio
 
-from roomkit_core import ChangeSet, InMemoryStore, StoreError, Ticket
-from roomkit_core.interfaces.store import Answer
+from roomkit_core import ChangeSet, InMemoryStore, StoreError, Ticket, WorkRow
+from roomkit_core.interfaces.store import Answer, RoomSnapshot
 from roomkit_core.models.changes import Key, KeyResult
 
 Act = Callable[[], Awaitable[None]]
@@ -98,7 +98,8 @@ class KitStore(InMemoryStore):
 
     ``commit``, ``claim``, ``settle``, ``renew``, ``accept`` are passed before something is written, ``committed``,
     ``claimed``, ``settled``, ``renewed``, ``accepted`` when it is, and the answer is on its way back;
-    ``looking up a key`` is passed before an idempotency key is looked up.
+    ``looking up a key`` is passed before an idempotency key is looked up, ``reading`` (with the method's name) before
+    rows or a room are read.
     """
 
     def __init__(self, shared: InMemoryStore, places: Places) -> None:
@@ -137,6 +138,14 @@ class KitStore(InMemoryStore):
     async def find_key(self, key: Key) -> KeyResult | None:
         await self.places("looking up a key", key)
         return await super().find_key(key)
+
+    async def list_work(self, *args: Any, **options: Any) -> list[WorkRow]:
+        await self.places("reading", "list_work")
+        return await super().list_work(*args, **options)
+
+    async def load_room(self, *args: Any, **options: Any) -> RoomSnapshot | None:
+        await self.places("reading", "load_room")
+        return await super().load_room(*args, **options)
 
     async def renew(self, *args: Any, **options: Any) -> list[str]:
         await self.places("renew", args[0])

@@ -1,4 +1,4 @@
-"""Closing a kit while rows run: each is recorded as what it is, and the next kit goes on without waiting for a lease."""
+"""Closing a kit while rows run: each is recorded as what it is, and the next kit goes on at once."""
 
 from __future__ import annotations
 

@@ -51,7 +51,9 @@ async def test_what_went_wrong_at_one_part_goes_on_at_that_part(
         row = (await all_of_them.rows())[0]
         assert (row.state, row.maybe_sent) == (SENT, behaviour != "later")
         assert len(row.provider_ids) == len(PARTS)
-        assert set(provider.asked) == ({f"{row.id}:{part}"} if guarantee == "reconcilable" and row.maybe_sent else set())
+        assert set(provider.asked) == (
+            {f"{row.id}:{part}"} if guarantee == "reconcilable" and row.maybe_sent else set()
+        )
 
 
 @pytest.mark.parametrize(("part", "state"), [(0, FAILED), (1, PARTIAL), (2, PARTIAL)])

@@ -25,7 +25,6 @@ from roomkit_core import (
     WorkState,
 )
 from roomkit_core.builtin.clock import SystemClock
-from roomkit_core.engine.flow import pump
 from roomkit_core.engine.pure.verdicts import MAX_TAKEOVERS
 from tests.protocol.fleet import LEASE, Fleet, Member, fleet, lose_holders
 from tests.protocol.providers import Phone, Provider, phone_of, phones
@@ -42,12 +41,6 @@ ANSWERED, DEAD = WorkState.ANSWERED, WorkState.DEAD
 async def only_row(all_of_them: Fleet, kind: WorkKind = WorkKind.DELIVERY) -> WorkRow:
     [row] = await all_of_them.rows(kind)
     return row
-
-
-@pytest.fixture
-def no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody looks by himself: who does not look after his own commit leaves the lane to nobody."""
-    monkeypatch.setattr(pump, "POLL", 1e9)
 
 
 # -------------------------------------------------------------------------------------------------------------- L1

@@ -132,12 +132,19 @@ class Runners:
         pool.is_looking = False
         await self._run(pool, None)
 
-    async def _hand_back(self, pool: Pool, hold: Hold) -> None:
+    def return_unused(self, row: WorkRow, since: float, lease: float) -> None:
+        """Give back a row that was claimed at birth and whose channel is gone: another kit may have it."""
+        hold = self.holdings.take(row, since, lease)
+        if hold is not None:
+            self._ports.background.spawn(self._hand_back, None, hold)
+
+    async def _hand_back(self, pool: Pool | None, hold: Hold) -> None:
         try:
             await settle(self._ports, hold, HANDED_BACK)
         finally:
             self.holdings.end(hold)
-        self.look(pool)
+        if pool is not None:
+            self.look(pool)
 
     # --- who waits ---
 
@@ -159,7 +166,11 @@ class Runners:
         for row_id, (following, row) in list(self._waiting.items()):
             if row.lane != lane:
                 continue
-            found = await self._ports.store.list_work(WorkFilter(row_id=row_id), limit=1)
+            try:
+                found = await self._ports.store.list_work(WorkFilter(row_id=row_id), limit=1)
+            except StoreError:  # nobody knows; whoever waits does so until its patience is over
+                log.warning("it cannot be read whether row %s goes on here", row_id, exc_info=True)
+                continue
             is_theirs = not found or not found[0].is_open or found[0].owner not in (None, self._ports.owner)
             if is_theirs and self._waiting.pop(row_id, None) is not None:
                 following.queued_done()
@@ -234,7 +245,10 @@ class Runners:
             work.following.outcomes[work.row.id] = verdict.outcome
         if verdict.due_in is not None:
             self._wake_at(since + verdict.due_in)
-        await handler.settled(work, verdict)
+        try:
+            await handler.settled(work, verdict)
+        except Exception:  # who is told of it is told at most once; the runner goes on
+            log.exception("what follows from the end of row %s failed", work.row.id)
 
     async def _next(self, pool: Pool) -> Work | None:
         """The oldest due head of the pool, if there is one and nothing stands in its way."""

@@ -1,7 +1,7 @@
 """Recording what became of a row: tried until it is recorded, or until somebody else has the row.
 
 After an error of the store the *record* is repeated, never the call (PROTOCOL 4): a full disk must not make anybody
-send twice. Meanwhile the runner is held, so a store that takes no records gets no new work either.
+send twice. Meanwhile the lane stands still: nothing of it starts before the record is durable (L1).
 """
 
 from __future__ import annotations

@@ -129,6 +129,8 @@ class Aftermath:
                 continue
             if row.id in batch.permits:
                 batch.permits[row.id].give_back()  # its lane was busy
+            if claimed is not None:  # its channel was unregistered during the commit
+                self.runners.return_unused(claimed, batch.since, batch.changes.lease)
             if row.kind is WorkKind.ASK and self.following is not None:
                 self.runners.wait_for(row, self.following)
             if pool is not None:

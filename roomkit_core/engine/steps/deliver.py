@@ -87,7 +87,11 @@ class Deliver(Handler):
         wait = work.permit.admit(subject.event.room_id, subject.binding.rate_limit)
         if wait:
             return HANDED_BACK._replace(due_in=wait)
-        return await self._parts(work, subject)
+        try:
+            return await self._parts(work, subject)
+        except StoreError:  # the calls themselves raise none: whether the lease still holds could not be found out
+            log.warning("delivery %s waits: its lease cannot be prolonged", row.id, exc_info=True)
+            return HANDED_BACK._replace(due_in=STORE_PAUSE)
 
     async def _subject(self, work: Work) -> Subject | Outcome:
         """What the call is about; or why there will be none."""
