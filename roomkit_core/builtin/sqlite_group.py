@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from roomkit_core.builtin.sqlite_batch import Batch
@@ -37,7 +38,7 @@ class GroupCommit:
         check: Raises a :class:`StoreError` if the file is not to be written.
         now: Tells the present moment in microseconds.
         may_claim: See :class:`Session`.
-        written: Told how many requests became durable, or why none did.
+        written: Told how many requests became durable, or why none did; not told of a group that changed nothing.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class GroupCommit:
             if self.db is None:
                 self.db = self._connect()
             self.db.execute("BEGIN IMMEDIATE")
+            before = self.db.total_changes
             session = Session(self.db, self._now(), self._may_claim)
             for run in _runs(requests):
                 answers += _write_run(session, run)
@@ -72,18 +74,18 @@ class GroupCommit:
             return
         for request, answer, fault in answers:
             request.answer, request.error = answer, fault
-        self._written(len(requests), None)
+        if self.db.total_changes > before:  # a group of refusals says nothing about the disk
+            self._written(len(requests), None)
 
     def close(self) -> None:
         """Let go of the connection."""
         db, self.db = self.db, None
         if db is not None:
-            try:
+            with suppress(sqlite3.Error):  # it is given up either way, and what was not committed is gone
                 if db.in_transaction:
                     db.execute("ROLLBACK")
-            except sqlite3.Error:  # the connection is given up either way, and that rolls back too
-                pass
-            db.close()
+            with suppress(sqlite3.Error):
+                db.close()
 
     def _fail(self, requests: Requests, error: Exception) -> None:
         self.close()

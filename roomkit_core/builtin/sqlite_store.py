@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
@@ -75,7 +76,7 @@ class SQLiteStore(ConversationStore):
             owner: it writes, but holds no work; rows that ask for a claim are stored pending. ``reader``: reads only.
 
     Attributes:
-        path: The file.
+        path: The file, absolute.
 
     Raises:
         ConfigError: The path is none, or an argument is not one of the words above.
@@ -92,10 +93,9 @@ class SQLiteStore(ConversationStore):
         synchronous: str = "full",
         role: str = "owner",
     ) -> None:
-        self.path = os.fspath(path)
-        if self.path in ("", ":memory:"):
+        if os.fspath(path) in ("", ":memory:"):
             raise ConfigError(
-                f"{self.path!r} is no path of a file",
+                f"{path!r} is no path of a file",
                 hint="Use InMemoryStore for a store that is gone with the process.",
             )
         if synchronous not in SYNCHRONOUS or role not in ROLES:
@@ -103,6 +103,8 @@ class SQLiteStore(ConversationStore):
                 f"synchronous is one of {sorted(SYNCHRONOUS)} and role one of {sorted(ROLES)}, "
                 f"not {synchronous!r} and {role!r}"
             )
+        # One file has one lock, by whichever name it is called.
+        self.path = str(Path(path).resolve())
         self._clock = SystemClock() if clock is None else clock
         self._began = to_microseconds(self._clock.now()) - round(self._clock.monotonic() * 1_000_000)
         self._synchronous = synchronous
@@ -132,7 +134,7 @@ class SQLiteStore(ConversationStore):
         file = self._file
         if file is not None:
             file.check_process()
-            self._file = None
+            self._file = self._opening = None
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(file.close)
 

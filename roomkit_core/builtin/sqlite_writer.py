@@ -9,6 +9,7 @@ Whoever waits for a member of a group waits for the group, so that a hundred cal
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -19,6 +20,8 @@ from roomkit_core.background import Post, postbox
 from roomkit_core.builtin.sqlite_errors import again
 from roomkit_core.errors import StoreError
 from roomkit_core.interfaces.store import Ticket
+
+log = logging.getLogger("roomkit.store")
 
 T = TypeVar("T")
 
@@ -149,5 +152,8 @@ class Writer:
                 self._open = Group(self._lock)
             self._execute(group.requests)
             group.finish()
-            self._tidy()
+            try:
+                self._tidy()
+            except Exception:  # untidy, but what was acknowledged is written, and so is what comes next
+                log.exception("tidying the store failed")
         self._finish()
