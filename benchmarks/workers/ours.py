@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import platform
 import sys
@@ -21,6 +22,10 @@ from roomkit_websocket.channel import WebSocketChannel
 
 
 async def together(functions: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """As the peer's worker does it where that is possible: starting a task group costs three times as much."""
+    if "asyncio" in sys.argv:
+        await asyncio.gather(*(function() for function in functions))
+        return
     async with anyio.create_task_group() as group:
         for function in functions:
             group.start_soon(function)

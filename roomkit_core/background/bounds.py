@@ -9,6 +9,10 @@ A hook that is late ends that scope: the cancellation is thrown into the hook, :
 around it as a ``with`` block would have done, and the message goes on in a new one. The scope is entered before foreign
 code runs, because scopes that the foreign code opens have to close inside it.
 
+What is limited that way is not only a hook: whoever drains live channels for its own message does so in the same scope,
+and lends its bounds to channels that know how to use them (:mod:`roomkit_core.engine.flow.live`). :meth:`Bounds.within`
+is for them.
+
 On asyncio a timer that cancels the task would need no scope beforehand and save 4 us. It was tried and given up: such a
 cancellation breaks through the shields of what a hook calls, and so into the clean-up of clients and connection pools.
 """
@@ -49,19 +53,19 @@ class Bounds:
         suspensions: How often the passage has suspended.
     """
 
-    limit: tuple[float, int] | None = None
-    is_committing = False
-    suspensions = 0
     scope: CancelScope
-    _passage: Any = None
     new_scope: Callable[[], CancelScope] = CancelScope
-    _deadline = 0.0  # none yet
     _limit: tuple[float, int] | None = None
     _limit_deadline = 0.0
 
     def __init__(self, budget: float, outer: Bounds | None = None) -> None:
         self._budget = budget
         self._outer = outer
+        self.limit: tuple[float, int] | None = None
+        self.is_committing = False
+        self.suspensions = 0
+        self._passage: Any = None
+        self._deadline = 0.0  # none yet
 
     @property
     def is_running(self) -> bool:
@@ -96,8 +100,8 @@ class Bounds:
             Expired: It ran out of time.
         """
         self._passage = passage
-        self.scope = self.new_scope()
-        self.scope.__enter__()
+        self.scope = scope = self.new_scope()
+        scope.__enter__()
         try:
             yielded = passage.send(None)
             while True:
@@ -134,6 +138,31 @@ class Bounds:
                 return rest
         return error if isinstance(error, Exception) else None
 
+    @coroutine
+    def within(self, seconds: float, steps: Coroutine[Any, Any, object], yielded: Any) -> Generator[Any, Any, None]:
+        """Run the rest of a call that has suspended already: ``await bounds.within(...)``.
+
+        Args:
+            seconds: How long it may take.
+            steps: The call, started in this task while these bounds were running.
+            yielded: What it waits for.
+
+        Raises:
+            Late: Its time was over.
+        """
+        self.limit = (seconds, 1)
+        try:
+            yield from go_on(steps, yielded)
+        except BaseException as error:
+            failure = self.failure(error)
+            if failure is None or failure is error:
+                raise
+            raise failure from None
+        finally:
+            self.limit = None
+        if self.overran():
+            raise Late
+
     def overran(self) -> bool:
         """Whether the limited code came back, but too late; it had swallowed its cancellation."""
         if not self.scope.cancel_called:
@@ -152,6 +181,28 @@ class Bounds:
             self.scope.__enter__()
 
 
+def go_on(steps: Coroutine[Any, Any, T], yielded: Any) -> Generator[Any, Any, T]:
+    """What ``await`` would do with a coroutine that has suspended already and waits for ``yielded``."""
+    try:
+        while True:
+            try:
+                sent = yield yielded
+            except BaseException as error:
+                yielded = steps.throw(error)
+            else:
+                yielded = steps.send(sent)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    except BaseException:
+        sent = None  # on trio it may hold the error, whose traceback leads to this frame: a cycle
+        raise
+
+
 def bounds_of(scope: type[CancelScope]) -> type[Bounds]:
-    """Bounds for a loop whose scopes are of this class. The general constructor looks for the loop each time."""
+    """Bounds for a loop whose scopes are of this class.
+
+    ``anyio.CancelScope`` itself looks for the loop each time, and on trio its scopes wrap those of trio, which have all
+    that is used here under the same names.
+    """
     return type("Bounds", (Bounds,), {"new_scope": scope})

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from roomkit_core.models.message import InboundMessage
     from roomkit_core.models.room import Cursor
 
+_PENDING = EventStatus.PENDING  # members of an enum are looked up the long way
+
 Guarantee = Literal["at_least_once", "idempotent", "reconcilable"]
 
 
@@ -251,7 +253,7 @@ def event_from_message(
             "type": message.event_type,
             "source": source or source_from_message(channel, message),
             "content": message.content,
-            "status": EventStatus.PENDING,
+            "status": _PENDING,
             "blocked_by": None,
             "visibility": message.visibility,
             "response_visibility": message.response_visibility,

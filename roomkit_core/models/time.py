@@ -9,11 +9,12 @@ from pydantic import AfterValidator, AwareDatetime
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_now = datetime.now
 
 
 def utc_now() -> datetime:
     """The present moment, aware and in UTC."""
-    return datetime.now(UTC)
+    return _now(UTC)
 
 
 def to_microseconds(moment: datetime) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roomkit_core.interfaces.store import ConversationStore, Known, WorkFilter
+from roomkit_core.interfaces.store import ConversationStore, Cutoffs, Known, WorkFilter
 from roomkit_core.models.changes import ChangeSet, Committed, Refused
 from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
 from tests.stores.clock import ManualClock
@@ -211,6 +211,17 @@ class RetrySuite(StoreContract):
         assert old is not None
         assert old.state is WorkState.QUARANTINED
         assert "retry" in ids(await store.list_work(WorkFilter(name="SM1")))
+
+    async def test_a_redelivery_finds_the_copy_also_after_the_old_row_is_forgotten(
+        self, store: ConversationStore, quarantined: WorkRow, clock: ManualClock
+    ) -> None:
+        await store.commit(retry(quarantined))
+        clock.advance(1)
+
+        assert await store.purge(Cutoffs(dead=clock.microseconds)) == 1
+
+        assert await store.accept(message(), ("sms", "+1"), key("SM1")) == Known("retry", IN_FLIGHT)
+        assert ids(await store.list_work(WorkFilter(name="SM1"))) == ["retry"]
 
     async def test_a_message_that_is_poison_again_can_be_retried_again(
         self, store: ConversationStore, quarantined: WorkRow

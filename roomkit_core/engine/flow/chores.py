@@ -60,9 +60,22 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
         except StoreError:
             return
 
+    is_asking = False
+
+    async def ask() -> None:
+        nonlocal is_asking
+        try:
+            with inside(ports.kit, "channel"):
+                await gates.ask_ready()
+        finally:
+            is_asking = False
+
     async def ask_ready() -> None:
-        with inside(ports.kit, "channel"):
-            await gates.ask_ready()
+        """In a task of its own: a channel that does not answer holds up no heartbeat."""
+        nonlocal is_asking
+        if not is_asking and gates.has_questions:
+            is_asking = True
+            ports.background.watch(ask)
 
     return (
         Chore("heartbeat", ports.lease / 3, holdings.renew),

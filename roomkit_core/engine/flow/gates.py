@@ -89,6 +89,11 @@ class Gates:
         moments = (gate.opens_at() for gate in self.waiting())
         return min((moment for moment in moments if moment is not None), default=None)
 
+    @property
+    def has_questions(self) -> bool:
+        """Whether any channel has something to say about its readiness."""
+        return any(gate.asks_ready for gate in self._gates.values())
+
     async def ask_ready(self, patience: float = PATIENCE) -> None:
         """Ask every channel that has something to say about it whether it is ready, side by side.
 

@@ -101,6 +101,8 @@ class Runners:
 
     def look(self, pool: Pool) -> None:
         """The pool may have due rows that nobody was free to take when they were planned."""
+        if self._ports.background.closed:
+            return
         if pool.free > 0 and not pool.is_looking:
             pool.is_looking = True  # and takes no place yet: a row that is born now finds it free
             self._ports.background.spawn(self._look, pool)

@@ -22,11 +22,15 @@ class RoomCache:
     Args:
         store: Where rooms are read.
         budget: Bytes, estimated.
+
+    Attributes:
+        glance: As :meth:`peek`, but the room does not count as used.
     """
 
     def __init__(self, store: ConversationStore, budget: int) -> None:
         self._store = store
         self._rooms: OrderedDict[str, RoomState] = OrderedDict()
+        self.glance = self._rooms.get
         self._most = max(1, budget // (ROOM_BYTES + EVENT_BYTES * MIN_WINDOW))
         self.window = MIN_WINDOW
 

@@ -17,6 +17,8 @@ from roomkit_core.models.ids import new_commit_id
 from roomkit_core.models.packing import pack_event
 from roomkit_core.models.work import WorkRow, WorkState
 
+_new = object.__new__
+
 
 class Batch:
     """A unit as it goes to the store.
@@ -41,29 +43,31 @@ class Batch:
 def assemble(unit: Unit) -> Batch:
     """The batch of a unit; new for every try, with a commit id of its own."""
     draft = unit.draft
-    ports = unit.ports
     entries = unit.entries()
-    changes = ChangeSet.__new__(ChangeSet)  # bare, on class defaults: 0.3 us instead of 2
+    changes = _new(ChangeSet)  # bare, on class defaults: 0.3 us instead of 2
     changes.room_id = unit.room_id
     changes.commit_id = new_commit_id()
     rests_on_state = draft.taken or draft.moves_version or (unit.refusal is not None and unit.discharges)
     changes.expected = unit.state.version if rests_on_state else None
-    changes.owner = ports.owner
-    changes.lease = ports.lease
     if len(entries) == 1:
-        event = entries[0].event
+        entry = entries[0]
+        event = entry.event
+        _, rows, asks = entry.plan
         changes.events = (event,)
         changes.packed = (pack_event(event),)
+        if draft.is_plain and not (rows or asks or unit.discharges):
+            changes.is_plain = True
+            return Batch(changes, entries)
     elif entries:
         changes.events = tuple(entry.event for entry in entries)
         changes.packed = tuple(pack_event(event) for event in changes.events)
+    ports = unit.ports
+    changes.owner = ports.owner
+    changes.lease = ports.lease
     if unit.discharges:
         changes.discharges = unit.discharges
     if not draft.is_plain:
         _add_rare(changes, unit)
-    elif len(entries) == 1 and not entries[0].plan.rows and not entries[0].plan.asks and not unit.discharges:
-        changes.is_plain = True
-        return Batch(changes, entries)
     batch = Batch(changes, entries)
     if draft.work or any(entry.plan.rows or entry.plan.asks for entry in entries):
         _work(unit, batch)

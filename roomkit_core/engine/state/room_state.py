@@ -10,14 +10,19 @@ from __future__ import annotations
 from typing import Any
 
 from roomkit_core.engine.pure.permissions import receives
+from roomkit_core.engine.pure.plan import Plan
+from roomkit_core.engine.state.targets import Targets
 from roomkit_core.interfaces.store import RoomSnapshot
 from roomkit_core.models.base import evolve
 from roomkit_core.models.channel import ChannelBinding
 from roomkit_core.models.context import RoomContext
+from roomkit_core.models.enums import ChannelCategory
 from roomkit_core.models.packing import CREATED, Packed
 from roomkit_core.models.participant import Participant
 from roomkit_core.models.room import Room, Version
 from roomkit_core.models.time import from_microseconds
+
+_new = object.__new__
 
 MIN_WINDOW = 50
 MAX_WINDOW = 2000
@@ -28,6 +33,7 @@ class RoomState:
 
     Attributes:
         version: What a plan made on this state names.
+        base: The room with counters that may be behind.
         bindings: By channel id, in the order of attachment. Replaced, never mutated.
         participants: By id. Replaced, never mutated.
         next_index: What the next event gets.
@@ -35,9 +41,10 @@ class RoomState:
     """
 
     __slots__ = (
-        "_base",
+        "_live_plan",
         "_readers",
         "_room",
+        "base",
         "bindings",
         "end",
         "next_index",
@@ -59,9 +66,10 @@ class RoomState:
         window: int,
     ) -> None:
         self.version = version
-        self._base = base
+        self.base = base
         self._room: Room | None = None
         self._readers: tuple[ChannelBinding, ...] | None = None
+        self._live_plan: tuple[object, Plan | None] | None = None
         self.bindings = bindings
         self.participants = participants
         self.next_index = next_index
@@ -91,26 +99,32 @@ class RoomState:
             self._readers = readers(self.bindings)
         return self._readers
 
+    def live_plan(self, targets: Targets) -> Plan | None:
+        """The plan of every event for all, where whoever reads is live and answers nothing; None elsewhere.
+
+        As :attr:`readers` it is found once for all states that share the bindings, and again when a channel comes or
+        goes.
+        """
+        known = self._live_plan
+        if known is None or known[0] is not targets.generation:
+            known = self._live_plan = targets.generation, _live_plan(self.readers, targets)
+        return known[1]
+
     @property
     def status(self) -> Any:
         """The room's status, without bringing its counters up to date."""
-        return self._base.status
+        return self.base.status
 
     @property
     def metadata(self) -> dict[str, Any]:
         """The room's metadata, without bringing its counters up to date."""
-        return self._base.metadata
-
-    @property
-    def base(self) -> Room:
-        """The room with counters that may be behind."""
-        return self._base
+        return self.base.metadata
 
     @property
     def room(self) -> Room:
         """The room, counters included."""
         if self._room is None:
-            self._room = with_counters(self._base, self.next_index, self.tail[self.end - 1] if self.end else None)
+            self._room = with_counters(self.base, self.next_index, self.tail[self.end - 1] if self.end else None)
         return self._room
 
     def after(
@@ -122,24 +136,26 @@ class RoomState:
         packed: tuple[Packed, ...],
     ) -> RoomState:
         """The state that a commit on this one leads to."""
-        tail = self.tail
+        tail, end, window = self.tail, self.end, self.window
         if packed:
-            if len(tail) != self.end or self.end > 4 * self.window + 64:
+            if len(tail) != end or end > 4 * window + 64:
                 # Somebody else appended behind this state, or the list has grown enough: go on with a fresh end of it.
-                tail = tail[max(0, self.end - self.window) : self.end]
+                tail = tail[max(0, end - window) : end]
             tail.extend(packed)
-        state = RoomState(
-            version,
-            self._base if room is None else room,
-            bindings,
-            participants,
-            self.next_index + len(packed),
-            tail,
-            len(tail),
-            self.window,
-        )
+        state = _new(RoomState)  # bare: one is made for every message
+        state.version = version
+        state.base = self.base if room is None else room
+        state._room = None
         if bindings is self.bindings:
-            state._readers = self._readers
+            state._readers, state._live_plan = self._readers, self._live_plan
+        else:
+            state._readers = state._live_plan = None
+        state.bindings = bindings
+        state.participants = participants
+        state.next_index = self.next_index + len(packed)
+        state.tail = tail
+        state.end = len(tail)
+        state.window = window
         return state
 
     def context(self, attempt: int = 1) -> RoomContext:
@@ -150,6 +166,17 @@ class RoomState:
 def readers(bindings: dict[str, ChannelBinding]) -> tuple[ChannelBinding, ...]:
     """The bindings to which events go out at all, in the order of attachment."""
     return tuple([binding for binding in bindings.values() if receives(binding)])
+
+
+def _live_plan(bindings: tuple[ChannelBinding, ...], targets: Targets) -> Plan | None:
+    live = []
+    for binding in bindings:
+        target = targets.get(binding.channel_id)
+        answers = binding.category is ChannelCategory.INTELLIGENCE
+        if target is None or answers or target.is_asked or not target.is_live:
+            return None
+        live.append(target)
+    return Plan(tuple(live))
 
 
 def with_counters(base: Room, count: int, last: Packed | None) -> Room:

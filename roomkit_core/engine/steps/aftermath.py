@@ -7,15 +7,16 @@ for is counted in a :class:`Following`; a caller that is cancelled leaves everyt
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from roomkit_core.engine.flow.following import Following
-from roomkit_core.engine.flow.live import drain_inline, spawn_drain
+from roomkit_core.engine.flow.live import spawn_drain
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.commit import Batch
 from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target, delivery_result
-from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
+from roomkit_core.engine.state.unit_of_work import Announcement, Unit
 from roomkit_core.engine.steps.results import by_channel, failed_at_birth
 from roomkit_core.hooks.observers import Observer
 from roomkit_core.models.base import EMPTY
@@ -28,6 +29,8 @@ from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
 log = logging.getLogger("roomkit.engine")
 
+_new = tuple.__new__  # a NamedTuple's own constructor costs twice as much, and each message takes one
+
 
 class Aftermath:
     """What follows from the commit of one passage.
@@ -38,17 +41,15 @@ class Aftermath:
         inline: Whether the caller waits, and so drains live targets itself.
     """
 
-    # Defaults are class attributes: one is made for every message.
-    following: Following | None = None
-    _is_answer = False
-    live: tuple[Target, ...] = ()
-    _results: dict[str, dict[str, DeliveryResult]] = EMPTY
-    _rows: tuple[WorkRow, ...] = ()
-
-    def __init__(self, ports: Ports, runners: Runners, *, inline: bool) -> None:
+    def __init__(self, ports: Ports, runners: Runners, inline: bool) -> None:
         self._ports = ports
         self.runners = runners
         self._inline = inline
+        self._is_answer = False
+        self.following: Following | None = None
+        self.live: tuple[Target, ...] = ()
+        self._results: dict[str, dict[str, DeliveryResult]] = EMPTY
+        self._rows: tuple[WorkRow, ...] = ()
 
     def answer_to(self, following: Following | None) -> None:
         """What is handed over follows from an earlier call, and whoever waits for that call waits for it."""
@@ -66,44 +67,52 @@ class Aftermath:
     def __call__(self, unit: Unit, batch: Batch, answer: Committed) -> None:
         """Hand over what the commit owes."""
         ports = self._ports
-        epoch = unit.state.version.epoch
+        epoch, _ = unit.state.version
         for entry in batch.entries:
-            if entry.plan.live:
-                self._hint(entry, epoch)
+            live = entry.plan[0]
+            if live:
+                self._hint(entry.event, live, epoch)
+        is_plain = batch.changes.is_plain
+        if not is_plain:
+            self._hand_over_work(unit, batch, answer)
+        if ports.hooks.has_observers or ports.handlers.has_any:
+            self._observe(unit, batch)
+        if not is_plain:
+            self._tell_channels(unit, batch)
+            for announcement in unit.draft.announcements:
+                self._announce(unit, announcement)
+        if not self._inline and self.live:
+            self._pass_on(self.following if self._is_answer else None)
+
+    def _hint(self, event: RoomEvent, targets: Sequence[Target], epoch: str) -> None:
+        room_id = event.room_id
+        cursor = _new(Cursor, (epoch, event.index))
+        results: dict[str, DeliveryResult] = {}
+        told: list[Target] = []
+        for target in targets:
+            channel_id = target.channel_id
+            try:
+                clients = target.on_hint(room_id, event, cursor)
+            except Exception as error:
+                results[channel_id] = _hint_failed(target, event, error)
+                continue
+            results[channel_id] = target.live_results[clients]
+            if clients:
+                told.append(target)
+        live = self.live
+        self.live = (*live, *[target for target in told if target not in live]) if live else tuple(told)
+        if self._results is EMPTY:
+            self._results = {event.id: results}
+        else:
+            self._results[event.id] = results
+
+    def _hand_over_work(self, unit: Unit, batch: Batch, answer: Committed) -> None:
         if batch.changes.withdrawals:
             self._forget_withdrawn(unit)
         if batch.changes.work:
             self._start(batch, answer)
         if batch.unasked:
             self._tell_spent(batch)
-        if ports.hooks.has_observers or ports.handlers.has_any:
-            self._observe(unit, batch)
-        if unit.draft.bindings is not None:
-            self._tell_channels(unit, batch)
-        for announcement in unit.draft.announcements:
-            self._announce(unit, announcement)
-        if self.live and not self._inline:
-            self._pass_on(self.following if self._is_answer else None)
-
-    def _hint(self, entry: Entry, epoch: str) -> None:
-        event = entry.event
-        cursor = tuple.__new__(Cursor, (epoch, event.index))
-        results: dict[str, DeliveryResult] = {}
-        live = self.live
-        for target in entry.plan.live:
-            try:
-                clients = target.on_hint(event.room_id, event, cursor)
-            except Exception as error:
-                results[target.channel_id] = _hint_failed(target, event, error)
-                continue
-            results[target.channel_id] = target.live_results[clients]
-            if clients and target not in live:
-                live = (*live, target)
-        self.live = live
-        if self._results is EMPTY:
-            self._results = {event.id: results}
-        else:
-            self._results[event.id] = results
 
     def _start(self, batch: Batch, answer: Committed) -> None:
         claims = {row.id: row for row in answer.claims}
@@ -270,17 +279,8 @@ class Aftermath:
 
     # --- live targets ---
 
-    async def drain(self) -> None:
-        """Send what the hints queued, in the caller's task; if the caller is cancelled, tasks of the kit go on."""
-        live, self.live = self.live, ()
-        try:
-            await drain_inline(self._ports, live, self.follow)
-        except BaseException:
-            spawn_drain(self._ports, live, None)
-            raise
-
     def abandon(self) -> None:
-        """The caller is gone: leave to tasks of the kit what it would have drained."""
+        """The caller is gone: leave to tasks of the kit what it would have drained, or has not drained to the end."""
         self._inline = False
         self._pass_on(None)
 

@@ -7,11 +7,12 @@ from typing import Generic, TypeVar
 
 from roomkit_core.background import Expired
 from roomkit_core.engine.flow.following import Following
+from roomkit_core.engine.flow.live import drain_inline
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.steps.aftermath import Aftermath
 from roomkit_core.errors import KitStateError
-from roomkit_core.hooks.node import current, innermost, is_inside
+from roomkit_core.hooks.node import innermost, is_inside, running
 from roomkit_core.interfaces.kit import Wait
 
 T = TypeVar("T")
@@ -40,19 +41,29 @@ class Passage(ABC, Generic[T]):
         runners: Take what is owed.
         wait: Until when the caller wants to wait. Inside a hook, observer, ask or channel call of this kit it is always
             ``committed``: whoever waited there for more would wait for itself.
+
+    Attributes:
+        is_nested: Whether the call was made below some foreign call, of whatever kit.
     """
 
     def __init__(self, ports: Ports, runners: Runners, wait: Wait) -> None:
         if wait not in WAITS:
             raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
-        enter(ports)
+        background = ports.background
+        background.check()
+        if background.draining:
+            enter(ports)
         self.ports = ports
-        inside = current.get() is not None and is_inside(ports.kit)
-        self.wait: Wait = "committed" if inside else wait
-        self.aftermath = Aftermath(ports, runners, inline=self.wait != "committed")
-        self.bounds = ports.background.new_bounds(ports.process_timeout)
-        if inside:
+        self.is_nested = is_nested = running() is not None
+        if is_nested and is_inside(ports.kit):
+            self.wait: Wait = "committed"
+            self.aftermath = Aftermath(ports, runners, False)
+            self.bounds = background.new_bounds(ports.process_timeout)
             self._stand_inside()
+        else:
+            self.wait = wait
+            self.aftermath = Aftermath(ports, runners, wait != "committed")
+            self.bounds = background.new_bounds(ports.process_timeout)
 
     def _stand_inside(self) -> None:
         """Take over from the call that this one runs in: its limit of time, and who waits for what follows."""
@@ -67,26 +78,32 @@ class Passage(ABC, Generic[T]):
             self.aftermath.answer_to(node.follow())
 
     async def go(self) -> T:
-        """Take the steps until the commit within the bounds, then wait for what the caller wants to wait for."""
-        background = self.ports.background
-        if not background.is_started:
+        """Take the steps within the bounds, then wait for what the caller wants to wait for."""
+        if not self.ports.background.is_started:
             await begin(self.ports)
-        background.hold()
         try:
-            await self.bounds.run(self.steps())
+            await self.bounds.run(self._commit_and_drain())
         except Expired:
             return self.expired()
         except BaseException:
             self.aftermath.abandon()
             raise
+        if self.aftermath.following is not None and self.wait != "committed":
+            await self._follow(self.aftermath.following)
+        return self.result()
+
+    async def _commit_and_drain(self) -> None:
+        """Live targets are drained here because a cancel scope is open here; no time bounds it after the commit."""
+        background = self.ports.background
+        background.hold()
+        try:
+            await self.steps()
         finally:
             background.let_go()
-        if self.wait != "committed":
-            if self.aftermath.live:
-                await self.aftermath.drain()
-            if self.aftermath.following is not None:
-                await self._follow(self.aftermath.following)
-        return self.result()
+        aftermath = self.aftermath
+        if aftermath.live and self.wait != "committed":
+            await drain_inline(self.ports, aftermath.live, aftermath.follow, self.bounds)
+            aftermath.live = ()
 
     @abstractmethod
     async def steps(self) -> None:

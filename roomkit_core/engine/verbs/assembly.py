@@ -25,7 +25,7 @@ from roomkit_core.engine.state.intake import Intake
 from roomkit_core.engine.state.lock_graph import LockGraph
 from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
-from roomkit_core.engine.state.targets import Target
+from roomkit_core.engine.state.targets import Targets
 from roomkit_core.engine.steps.answer import Answer
 from roomkit_core.engine.steps.deliver import Deliver
 from roomkit_core.engine.steps.journal import Journal
@@ -180,7 +180,7 @@ def _ports(
     background = Background()
     identity = object()  # stands for the kit, so that nodes do not keep a dropped kit alive
     observers = Observers(identity, background.spawn)
-    channels: dict[str, Target] = {}
+    channels = Targets()
     return Ports(
         kit=identity,
         owner=f"{os.getpid()}:{new_id()}",
