@@ -16,6 +16,7 @@ from typing import Any
 from roomkit_core.builtin.sqlite_batch import Batch
 from roomkit_core.builtin.sqlite_commit import commit
 from roomkit_core.builtin.sqlite_errors import OWN_FAULTS, bare, member_error, translated
+from roomkit_core.builtin.sqlite_journal import Journal
 from roomkit_core.builtin.sqlite_messages import Apart, commit_messages
 from roomkit_core.builtin.sqlite_outcomes import Settlement, settle
 from roomkit_core.builtin.sqlite_session import Session
@@ -39,6 +40,7 @@ class GroupCommit:
         now: Tells the present moment in microseconds.
         may_claim: See :class:`Session`.
         written: Told how many requests became durable, or why none did; not told of a group that changed nothing.
+        journal: Told what becomes of it; None beside the owner.
     """
 
     def __init__(
@@ -48,17 +50,22 @@ class GroupCommit:
         now: Callable[[], int],
         may_claim: bool,
         written: Callable[[int, StoreError | None], None],
+        journal: Journal | None,
     ) -> None:
         self._connect = connect
         self._check = check
         self._now = now
         self._may_claim = may_claim
         self._written = written
+        self._journal = journal
         self.db: sqlite3.Connection | None = None
 
     def execute(self, requests: Requests) -> None:
         """Write a group."""
         answers: list[Written] = []
+        journal, empty_at = self._journal, None
+        if journal is not None:
+            journal.begin(sum(request.adds_to_journal for request in requests))
         try:
             self._check()
             if self.db is None:
@@ -68,10 +75,14 @@ class GroupCommit:
             session = Session(self.db, self._now(), self._may_claim)
             for run in _runs(requests):
                 answers += _write_run(session, run)
+            if journal is not None:
+                empty_at = journal.look(self.db)
             self.db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001, RUF100 (whatever it is, everybody who waits has to be told)
             self._fail(requests, error)
             return
+        if journal is not None:
+            journal.note(empty_at)
         for request, answer, fault in answers:
             request.answer, request.error = answer, fault
         if self.db.total_changes > before:  # a group of refusals says nothing about the disk

@@ -142,6 +142,11 @@ class SQLiteStore(ConversationStore):
     def failure(self) -> StoreError | None:
         return None if self._file is None else self._file.failure
 
+    @property
+    def journal_is_empty(self) -> bool:
+        journal = None if self._file is None else self._file.journal
+        return journal is not None and journal.is_empty
+
     async def probe(self) -> None:
         await self._write(partial(_probe))
 
@@ -166,7 +171,8 @@ class SQLiteStore(ConversationStore):
     # ------------------------------------------------------------------------------------------------- writes
 
     def submit(self, changes: ChangeSet) -> Ticket:
-        return self._opened().hand_in(Batch(changes))
+        batch = Batch(changes)
+        return self._opened().hand_in(batch, adds_to_journal=batch.adds_to_journal)
 
     async def _write(self, work: Callable[[Session], T]) -> T:
         found: T = await self._opened().hand_in(work).wait()
@@ -182,7 +188,9 @@ class SQLiteStore(ConversationStore):
         owner: str = "",
         lease: float | None = None,
     ) -> Accepted | Known:
-        return await self._write(accept(message, lane, key, room_id, owner, lease))
+        work = accept(message, lane, key, room_id, owner, lease)
+        found: Accepted | Known = await self._opened().hand_in(work, adds_to_journal=True).wait()
+        return found
 
     async def claim(
         self,

@@ -63,15 +63,17 @@ class Request(Ticket, Generic[T]):
 
     Args:
         work: What is to be done, in the terms of whoever executes the groups.
+        adds_to_journal: Whether it can bring an inbound row.
     """
 
-    __slots__ = ("error", "group", "work")
+    __slots__ = ("adds_to_journal", "error", "group", "work")
 
     group: Group
     answer: T | None  # type: ignore[assignment]  # a ticket's answer is one of several
 
-    def __init__(self, work: Any) -> None:
+    def __init__(self, work: Any, adds_to_journal: bool = False) -> None:
         self.work = work
+        self.adds_to_journal = adds_to_journal
         self.answer = None
         self.error: Exception | None = None
 

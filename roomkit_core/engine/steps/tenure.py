@@ -335,7 +335,7 @@ class _Tries:
     async def _durable(self, unit: Unit, batch: Batch, ticket: Ticket, hand_over: HandOver) -> Answer:
         """Wait for the store. On asyncio a cancellation gets through the shield; then a task of the kit waits."""
         try:
-            with CancelScope(shield=True):
+            with self.bounds.shield():
                 answer = await _answer(self.ports, batch, ticket)
         except Exception:
             raise
