@@ -19,8 +19,10 @@ from roomkit_core import (
     HookResult,
     HookTrigger,
     InboundMessage,
+    RoomClosedError,
     RoomEvent,
     RoomKit,
+    RoomNotFoundError,
     TextContent,
     WorkFilter,
     WorkKind,
@@ -144,7 +146,10 @@ def furnish(kit: RoomKit, world: World) -> None:
         world.reach("durable hook: before")
         world.history.add("audited", event=event.id)
         note = TextContent(body=f"note on {event.id}")
-        await kit.send_event(event.room_id, "web", note, visibility="none", wait="committed")
+        try:
+            await kit.send_event(event.room_id, "web", note, visibility="none", wait="committed")
+        except (RoomClosedError, RoomNotFoundError):  # an operator was faster
+            pass
         world.reach("durable hook: after")
 
 
