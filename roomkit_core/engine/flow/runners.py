@@ -198,6 +198,9 @@ class Runners:
         try:
             if isinstance(work.pool, Target) and not work.pool.started and not await _has_started(work.pool):
                 return  # handed back
+            if row.cancel:  # withdrawn under an earlier holder, who never came back: no new attempt (PROTOCOL L12)
+                verdict = Verdict(Outcome(WorkState.SUPPRESSED, row.code, row.reason))
+                return
             verdict = await handler.work(work)
         except StaleLeaseError as error:
             log.info("row %s: %s", row.id, error, extra={"room_id": row.room_id})
