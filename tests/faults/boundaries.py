@@ -122,5 +122,7 @@ def die() -> NoReturn:
 def table(columns: dict[str, dict[str, int]]) -> str:
     """The boundaries with their counts, for people."""
     head = f"{'boundary':45}" + "".join(f"{name:>10}" for name in columns)
-    rows: list[Any] = [f"{name:45}" + "".join(f"{of.get(name, 0):>10}" for of in columns.values()) for name in BOUNDARIES]
+    rows: list[Any] = [
+        f"{name:45}" + "".join(f"{of.get(name, 0):>10}" for of in columns.values()) for name in BOUNDARIES
+    ]
     return "\n".join([head, *rows])

@@ -49,16 +49,18 @@ class World:
         store: Asked what is durable about a row.
         reach: The boundaries.
         calm: Every provider takes everything at once: for the last process of a case.
+        hangs: Some answers take longer than anybody waits who stops a process.
     """
 
     def __init__(
-        self, seed: int, history: History, store: SQLiteStore, reach: Callable[[str], None], *, calm: bool
+        self, seed: int, history: History, store: SQLiteStore, reach: Callable[[str], None], *, calm: bool, hangs: bool
     ) -> None:
         self.seed = seed
         self.history = history
         self.store = store
         self.reach = reach
         self.calm = calm
+        self.hangs = hangs
         self.clock = FastClock()
 
     def durable(self, row_id: str) -> dict[str, Any]:
@@ -81,6 +83,7 @@ class Provider(Channel):
 
     async def send(self, delivery: Delivery) -> Receipt:
         world, text = self.world, delivery.part.body
+        world.history.add("called", row=delivery.id, attempt=delivery.attempt)
         world.reach("call: inside, before the provider took it")
         behaviour = self._behaviour(text, delivery)
         if behaviour in ("busy", "refuse"):
@@ -93,7 +96,7 @@ class Provider(Channel):
         if delivery.attempt > 1:
             world.reach("recovery: right after a resend")
         if behaviour == "slow":
-            await anyio.sleep(0.01)
+            await anyio.sleep(0.5 if world.hangs and delivery.attempt % 2 else 0.01)
         if behaviour == "lose":
             raise ConnectionResetError("the reply was lost")
         return Receipt.sent(provider_id)
@@ -158,6 +161,7 @@ class Reconcilable(Provider):
     async def reconcile(self, delivery: Delivery) -> Receipt | None:
         world = self.world
         world.reach("recovery: before the provider is asked")
+        world.history.add("called", row=delivery.id, attempt=delivery.attempt)
         now = world.clock.monotonic()
         landed = [line["provider_id"] for line in self._requests(delivery) if line["lands"] <= now]
         self._note("reconciled", delivery, found=bool(landed))
@@ -185,7 +189,7 @@ class Bot(Channel):
         world = self.world
         world.reach("model: before")
         run = len(world.history.read("asked"))
-        world.history.add("asked", event=event.id, run=run)
+        world.history.add("asked", room=event.room_id, event=event.id, run=run)
         world.reach("model: inside")
         await anyio.sleep(0.003)
         world.reach("model: after")

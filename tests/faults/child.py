@@ -20,9 +20,12 @@ from tests.faults.history import History
 from tests.faults.scenario import Actors, Plan, furnish, make_rooms
 from tests.faults.seams import add_migration, install
 
-FINISHED, BROKEN, STUCK = 0, 1, 3
+FINISHED, BROKEN, STUCK, STOPPED = 0, 1, 3, 4
 PATIENCE = 20.0
 """Seconds of the machine's clock in which everything owed has to be final."""
+
+GRACE = 0.1
+"""Seconds of the machine's clock for what is under way when a process is stopped; a call that hangs takes longer."""
 
 
 class Orders(NamedTuple):
@@ -33,6 +36,8 @@ class Orders(NamedTuple):
         plan: The case.
         boundary: Where it dies; None for nowhere by itself.
         number: At which arrival there.
+        stop_after: It is stopped in good order after so many seconds; None if it may end its work.
+        is_fresh: The case began without a file.
         is_recovering: Whether another process died before it.
         is_last: It runs until everything owed is final.
         new_schema: The file gets one more migration.
@@ -42,6 +47,8 @@ class Orders(NamedTuple):
     plan: Plan
     boundary: str | None
     number: int
+    stop_after: float | None
+    is_fresh: bool
     is_recovering: bool
     is_last: bool
     new_schema: bool
@@ -72,25 +79,34 @@ async def _live(orders: Orders, tally: Tally) -> int:
         add_migration()
     clock = FastClock()
     store = SQLiteStore(orders.folder / "rooms.db", clock=clock)
-    world = World(orders.plan.seed, history, store, switch.reach, calm=orders.is_last)
+    world = World(
+        orders.plan.seed, history, store, switch.reach, calm=orders.is_last, hangs=orders.stop_after is not None
+    )
     kit = RoomKit(store, clock=clock)
     furnish(kit, world)
-    async with kit:
-        actors = Actors(kit, world, orders.plan)
-        history.add("began", recovers=orders.is_recovering)
-        await actors.run()
-        with anyio.move_on_after(PATIENCE):
+    await kit.__aenter__()
+    try:
+        with anyio.move_on_after(PATIENCE if orders.stop_after is None else orders.stop_after) as scope:
+            if orders.is_fresh and not history.read("furnished"):
+                await make_rooms(kit)
+                history.add("furnished")
+            actors = Actors(kit, world, orders.plan)
+            history.add("began", recovers=orders.is_recovering)
+            await actors.run()
             while await kit.idle():
                 await clock.sleep_until(clock.monotonic() + 1.0)
-            history.add("finished")
-            return FINISHED
-    return STUCK
+    finally:
+        await kit.close(GRACE)
+        await kit.__aexit__(None, None, None)
+    if not scope.cancelled_caught:
+        return FINISHED
+    return STUCK if orders.stop_after is None else STOPPED
 
 
 async def make_template(path: Path) -> None:
     """A file with the rooms in it, closed in good order."""
     store = SQLiteStore(path, clock=FastClock())
-    world = World(0, History(path.with_suffix(".history")), store, lambda name: None, calm=True)
+    world = World(0, History(path.with_suffix(".history")), store, lambda name: None, calm=True, hangs=False)
     kit = RoomKit(store, clock=FastClock())
     furnish(kit, world)
     async with kit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import json
 import os
 import select
@@ -26,8 +27,8 @@ from typing import NamedTuple, NoReturn
 import anyio
 
 from tests.faults.boundaries import BOUNDARIES, Tally, table
-from tests.faults.child import FINISHED, STUCK, Orders, live, make_template
-from tests.faults.oracle import is_sound, judge, read_case
+from tests.faults.child import FINISHED, STOPPED, STUCK, Orders, live, make_template
+from tests.faults.oracle import is_sound, judge, judge_stop, read_case
 from tests.faults.scenario import OPERATIONS, Plan
 
 WORKERS = 2
@@ -40,11 +41,19 @@ AT_LEAST = 3
 
 
 class Kill(NamedTuple):
-    """How one process of a case ends: at a boundary, or after so many seconds, or not before its time."""
+    """How one process of a case ends.
+
+    Attributes:
+        boundary: It is killed there; None for nowhere.
+        number: At which arrival there.
+        after: It is killed after so many seconds; None for not by the clock.
+        stop_after: It is stopped in good order after so many seconds, and may be killed while that goes on.
+    """
 
     boundary: str | None = None
     number: int = 1
     after: float | None = None
+    stop_after: float | None = None
 
 
 class Script(NamedTuple):
@@ -73,11 +82,15 @@ def script_of(aim: str | None, seed: int) -> Script:
     plan = Plan(seed, tuple(sorted(operations)), 5 if kind == "group" or dice.random() < 0.2 else 0)
     first = Kill(after=dice.uniform(0.0, 0.25))
     if aim is None:
-        kills = tuple(Kill(after=dice.uniform(0.0, 0.25)) for _ in range(dice.choice((1, 1, 2, 3))))
+        kills = tuple(_at_random(dice) for _ in range(dice.choice((1, 1, 2, 3))))
         return Script(plan, kills, aim, dice.random() < 0.1, None)
+    if kind == "close":
+        return Script(plan, (Kill(aim, stop_after=dice.uniform(0.01, 0.1)),), aim, False, None)
     at = Kill(aim, dice.choice((1, 1, 1, 2, 3)))
     if kind == "recovery":
-        first = Kill(dice.choice(("call: inside, after the provider took it", "claim: before the work", "model: inside")), 2)
+        first = Kill(
+            dice.choice(("call: inside, after the provider took it", "claim: before the work", "model: inside")), 2
+        )
         return Script(plan, (first, at), aim, False, None)
     if kind == "migration":
         is_fresh = dice.random() < 0.5
@@ -86,7 +99,13 @@ def script_of(aim: str | None, seed: int) -> Script:
     return Script(plan, kills, aim, False, None)
 
 
-# ------------------------------------------------------------------------------------------------------------- one case
+def _at_random(dice: Random) -> Kill:
+    if dice.random() < 0.2:
+        return Kill(stop_after=dice.uniform(0.0, 0.1))
+    return Kill(after=dice.uniform(0.0, 0.25))
+
+
+# ------------------------------------------------------------------------------------------------------------ one case
 
 
 class Verdict(NamedTuple):
@@ -114,6 +133,8 @@ def run_case(script: Script, folder: Path, template: Path, tally: Tally) -> Verd
             script.plan,
             kill.boundary,
             kill.number,
+            kill.stop_after,
+            is_fresh=script.is_fresh,
             is_recovering=bool(killed),
             is_last=is_last,
             new_schema=script.new_schema is not None and number >= script.new_schema,
@@ -121,8 +142,10 @@ def run_case(script: Script, folder: Path, template: Path, tally: Tally) -> Verd
         status = run_process(orders, kill.after, tally)
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL and not is_last:
             killed.append(kill.boundary)
-        elif os.waitstatus_to_exitcode(status) not in (FINISHED, STUCK):
+        elif os.waitstatus_to_exitcode(status) not in (FINISHED, STUCK, STOPPED):
             return Verdict(tuple(killed), (f"process {number} ended with {status}:\n{_errors(folder)}",))
+        elif findings := judge_stop(read_case(folder)):
+            return Verdict(tuple(killed), tuple(findings))
     findings = judge(read_case(folder))
     if script.new_schema is None:
         findings += is_sound(folder)
@@ -248,12 +271,19 @@ def kill(total: int, times: int, seed: int, folder: Path) -> Report:
 
 
 def prepare(folder: Path) -> None:
-    """Make the template, in a process of its own: what ran an event loop is not forked from any more."""
+    """Make the template, in a process of its own, and get warm: import everything that it had to import for that."""
+    warmth = folder / "modules"
     pid = os.fork()
     if not pid:
-        anyio.run(make_template, folder / TEMPLATE)
+        for backend in ("trio", "asyncio"):
+            anyio.run(make_template, folder / f"{backend}.db", backend=backend)
+        (folder / "asyncio.db").rename(folder / TEMPLATE)
+        warmth.write_text("\n".join(sys.modules))
         os._exit(0)
     os.waitpid(pid, 0)
+    for name in warmth.read_text().split():
+        if name not in sys.modules and not name.startswith("__"):
+            importlib.import_module(name)
     gc.freeze()
 
 

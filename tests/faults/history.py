@@ -7,7 +7,6 @@ whole or not at all. One process writes at a time, so the order of the lines is 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +15,22 @@ class History:
     """The history of one case.
 
     Args:
-        path: The file.
+        path: The file; made if it is not there.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = path.open("a+b", buffering=0)
+        self._lines: list[dict[str, Any]] = []
+        self._read = 0
 
     def add(self, kind: str, **facts: Any) -> None:
         """Append a line."""
-        os.write(self._handle, json.dumps({"kind": kind, **facts}).encode() + b"\n")
+        self._file.write(json.dumps({"kind": kind, **facts}).encode() + b"\n")
 
-    def read(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """The lines of a kind, or all of them, each with its ``place``."""
-        return [line for line in read_history(self._path) if kind in (None, line["kind"])]
-
-
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """All lines of a history, each with its ``place``."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [{**json.loads(line), "place": place} for place, line in enumerate(lines)]
+    def read(self, *kinds: str) -> list[dict[str, Any]]:
+        """The lines of these kinds, or all of them, each with its ``place``."""
+        self._file.seek(self._read)
+        for line in self._file.read().splitlines():
+            self._read += len(line) + 1
+            self._lines.append({**json.loads(line), "place": len(self._lines)})
+        return [line for line in self._lines if not kinds or line["kind"] in kinds]

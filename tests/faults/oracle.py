@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from roomkit_core import WorkKind, WorkRow, WorkState
 from roomkit_core.builtin.sqlite_check import check
 from roomkit_core.builtin.sqlite_rows import COLUMNS, unpack_row
-from tests.faults.history import read_history
+from tests.faults.history import History
 
 Line = dict[str, Any]
 
@@ -42,6 +42,16 @@ class Case(NamedTuple):
         return [line for line in self.history if line["kind"] in kinds]
 
 
+def judge_stop(case: Case) -> list[str]:
+    """What a process leaves that was stopped in good order: nothing in its hands, unknown only what was in a call."""
+    called = {(line["row"], line["attempt"]) for line in case.lines("called")}
+    findings = [f"{_name(row)} is in flight after the stop" for row in case.rows.values() if row.state == "in_flight"]
+    for row in case.rows.values():
+        if row.state is WorkState.UNKNOWN and (row.id, row.attempts + row.takeovers) not in called:
+            findings.append(f"{_name(row)} is unknown after the stop, and was not in a call: {row.reason}")
+    return findings
+
+
 def read_case(folder: Path) -> Case:
     """What is in the history and in the file."""
     db = sqlite3.connect(f"file:{folder / 'rooms.db'}?mode=ro", uri=True)
@@ -54,7 +64,7 @@ def read_case(folder: Path) -> Case:
         rooms = dict(db.execute("SELECT room_id, next_index FROM heads"))
     finally:
         db.close()
-    return Case(read_history(folder / "history"), events, {row.id: row for row in rows}, rooms)
+    return Case(History(folder / "history").read(), events, {row.id: row for row in rows}, rooms)
 
 
 def judge(case: Case) -> list[str]:
@@ -91,8 +101,8 @@ def _is_excused(case: Case, text: str, lines: list[Line]) -> bool:
         return True
     if any(line.get("reason") == "room_closed" for line in lines):
         return True
-    rows = [case.rows.get(line.get("row", "")) for line in lines]
-    return any(row is not None and row.state is WorkState.REFUSED and "closed" in str(row.reason) for row in rows)
+    journaled = [row for row in case.rows.values() if row.key is not None and row.key[2] == text]
+    return any(row.state is WorkState.REFUSED and row.reason == "room_closed" for row in journaled)
 
 
 def indexes_have_no_gaps(case: Case) -> Iterator[str]:
@@ -248,18 +258,24 @@ def lanes_keep_their_order(case: Case) -> Iterator[str]:
 def what_was_withdrawn_is_not_begun(case: Case) -> Iterator[str]:
     """After a withdrawal's commit only who held a row before may still call, once, under that token (L12)."""
     for withdrawal in case.lines("withdrawn"):
-        for line in case.lines("taken", "refused"):
+        held = withdrawal["held"]
+        about = {case.rows[row_id].event_id for row_id in held if row_id in case.rows}
+        for line in case.lines("taken", "refused", "asked"):
             if line["place"] < withdrawal["place"] or not _withdraws(withdrawal, line):
                 continue
-            token = line["durable"].get("token")
-            if withdrawal["held"].get(line["row"]) != token:
+            if line["kind"] == "asked":
+                if line["event"] not in about:
+                    yield f"the bot was asked about {line['event']} after {withdrawal['operation']}"
+            elif held.get(line["row"]) != line["durable"].get("token"):
                 yield f"{line['text']!r} was sent to {line['channel']} after {withdrawal['operation']}, attempt {line['attempt']}"
 
 
 def _withdraws(withdrawal: Line, line: Line) -> bool:
     if withdrawal["operation"] == "delete_event":
         return bool(line["event"] == withdrawal["event"])
-    if withdrawal["operation"] == "detach":
+    if withdrawal["operation"] == "close_room":
+        return line["kind"] == "asked" and bool(line["room"] == withdrawal["room"])
+    if withdrawal["operation"] == "detach" and line["kind"] != "asked":
         return (line["room"], line["channel"]) == (withdrawal["room"], withdrawal["channel"])
     return False
 

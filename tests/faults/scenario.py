@@ -22,6 +22,7 @@ from roomkit_core import (
     RoomClosedError,
     RoomEvent,
     RoomKit,
+    RoomKitError,
     RoomNotFoundError,
     TextContent,
     WorkFilter,
@@ -52,6 +53,9 @@ OPERATIONS = {
     "retry": "desk",
 }
 """What an operator does, and to which room."""
+
+
+TRIES = 20
 
 
 class Plan(NamedTuple):
@@ -108,9 +112,9 @@ def _turns(dice: Random, verb: str, sender: str, room: str, number: int) -> list
 
 
 async def make_rooms(kit: RoomKit) -> None:
-    """The rooms, with everything attached."""
+    """The rooms, with everything attached; what a process has begun that was killed, another one completes."""
     for room_id, channels in ROOMS.items():
-        await kit.create_room(room_id)
+        await kit.create_room(room_id, exist_ok=True)
         for channel_id in channels:
             category = ChannelCategory.INTELLIGENCE if channel_id == "bot" else ChannelCategory.TRANSPORT
             await kit.attach_channel(room_id, channel_id, category)
@@ -190,16 +194,26 @@ class Actors:
     async def _deliver(self, message: Message) -> None:
         history, reach = self._world.history, self._world.reach
         history.add("offered", text=message.text, sender=message.sender, verb=message.verb)
-        facts = await getattr(self, f"_{message.verb}")(message)
+        facts = await self._until_taken(message)
         reach("accept: before the 200")
         history.add("acked", text=message.text, sender=message.sender, verb=message.verb, **facts)
         reach("accept: after the 200")
 
+    async def _until_taken(self, message: Message) -> dict[str, Any]:
+        """What a client does whose call ended for a passing reason: the same again."""
+        for _ in range(TRIES):
+            try:
+                facts: dict[str, Any] = await getattr(self, f"_{message.verb}")(message)
+            except RoomKitError as error:
+                if not error.retryable:
+                    raise
+            else:
+                return facts
+        raise AssertionError(f"{message.text!r} was not taken in {TRIES} tries")
+
     def _inbound(self, message: Message) -> InboundMessage:
         content = TextContent(body=message.text)
-        return InboundMessage(
-            channel_id="web", sender_id=message.sender, content=content, idempotency_key=message.text
-        )
+        return InboundMessage(channel_id="web", sender_id=message.sender, content=content, idempotency_key=message.text)
 
     async def _accept(self, message: Message) -> dict[str, Any]:
         accepted = await self._kit.accept_inbound(self._inbound(message), room_id=message.room)

@@ -52,9 +52,7 @@ def _around(owner: Any, name: str, before: Callable[..., Any] | None, after: Cal
     setattr(owner, name, wrapped)
 
 
-def _around_async(
-    owner: Any, name: str, before: Callable[..., Any] | None, after: Callable[..., Any] | None
-) -> None:
+def _around_async(owner: Any, name: str, before: Callable[..., Any] | None, after: Callable[..., Any] | None) -> None:
     method = getattr(owner, name)
 
     @wraps(method)
