@@ -85,7 +85,7 @@ def what_was_acknowledged_is_there_once(case: Case) -> Iterator[str]:
     for line in case.lines("acked"):
         acks[line["text"]].append(line)
     for text, lines in acks.items():
-        if not found[text] and not _is_excused(case, text, lines):
+        if not text.startswith("m keyless") and not found[text] and not _is_excused(case, text, lines):
             yield f"{text!r} was acknowledged as {lines[0]['verb']} and is not there"
         ids = {line["event"] for line in lines if line.get("event")}
         if len(ids) > 1:
@@ -93,6 +93,15 @@ def what_was_acknowledged_is_there_once(case: Case) -> Iterator[str]:
         for event_id in ids:
             if event_id not in case.events and not _is_excused(case, text, lines):
                 yield f"{text!r} was acknowledged as event {event_id}, which is not there"
+
+
+def what_has_no_key_is_there_as_often_as_it_was_offered(case: Case) -> Iterator[str]:
+    """Once, if it was offered once and acknowledged; a client that offers it again must live with two."""
+    found = Counter(event.text for event in case.events.values() if event.text.startswith("m keyless"))
+    offers = Counter(line["text"] for line in case.lines("offered"))
+    for text in {line["text"] for line in case.lines("acked") if line["text"].startswith("m keyless")}:
+        if not 1 <= found[text] <= offers[text]:
+            yield f"{text!r} was offered {offers[text]} times and is in the timeline {found[text]} times"
 
 
 def _is_excused(case: Case, text: str, lines: list[Line]) -> bool:
@@ -267,7 +276,8 @@ def what_was_withdrawn_is_not_begun(case: Case) -> Iterator[str]:
                 if line["event"] not in about:
                     yield f"the bot was asked about {line['event']} after {withdrawal['operation']}"
             elif held.get(line["row"]) != line["durable"].get("token"):
-                yield f"{line['text']!r} was sent to {line['channel']} after {withdrawal['operation']}, attempt {line['attempt']}"
+                what = f"{line['text']!r} was sent to {line['channel']}"
+                yield f"{what} after {withdrawal['operation']}, attempt {line['attempt']}"
 
 
 def _withdraws(withdrawal: Line, line: Line) -> bool:
@@ -357,6 +367,7 @@ def is_sound(folder: Path) -> Iterable[str]:
 
 PROMISES = (
     what_was_acknowledged_is_there_once,
+    what_has_no_key_is_there_as_often_as_it_was_offered,
     indexes_have_no_gaps,
     conversations_keep_their_order,
     strangers_have_one_room_each,

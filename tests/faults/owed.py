@@ -16,7 +16,9 @@ def owe(path: Path, *, room_id: str, event_id: str, channel_id: str, lanes: int,
 
     Args:
         path: The file of a store that is closed.
-        room_id, event_id, channel_id: What is owed to whom.
+        room_id: The room.
+        event_id: The event.
+        channel_id: To whom it is owed.
         lanes: How many lanes.
         rows: How many rows, the same number in each lane.
         now: The present moment of the store, in microseconds.

@@ -6,7 +6,7 @@ key, as a provider does, and some that were are delivered again too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from random import Random
 from typing import Any, NamedTuple
@@ -76,16 +76,18 @@ class Message(NamedTuple):
     """A message that somebody sends.
 
     Attributes:
-        verb: ``accept``, ``process`` or ``send``.
+        verb: ``accept``, ``process`` or ``send``; ``both`` is delivered twice at the same moment, in both ways.
         sender: Who; one sender's messages come one after the other.
-        text: What, and its idempotency key.
+        text: What, and its idempotency key if it has one.
         room: Where; None for the room of the conversation.
+        has_key: Whether it has a key.
     """
 
     verb: str
     sender: str
     text: str
     room: str | None
+    has_key: bool = True
 
 
 def conversations(plan: Plan) -> list[list[Message]]:
@@ -95,6 +97,7 @@ def conversations(plan: Plan) -> list[list[Message]]:
         _turns(dice, "accept", "ann", "talk", 3),
         _turns(dice, "mixed", "bob", "desk", 3),
         _turns(dice, "send", "carl", "long", 2),
+        [Message("accept", "eve", f"m keyless {turn}", "talk", has_key=False) for turn in range(2)],
     ]
     for operation in plan.operations:
         if operation == "retry":
@@ -107,7 +110,7 @@ def conversations(plan: Plan) -> list[list[Message]]:
 
 
 def _turns(dice: Random, verb: str, sender: str, room: str, number: int) -> list[Message]:
-    verbs = ("accept", "process") if verb == "mixed" else (verb,)
+    verbs = ("accept", "process", "accept", "process", "both") if verb == "mixed" else (verb,)
     return [Message(dice.choice(verbs), sender, f"m {room} {turn}", room) for turn in range(number)]
 
 
@@ -188,7 +191,7 @@ class Actors:
 
     async def _say(self, messages: list[Message]) -> None:
         for message in messages:
-            if message.text not in self._acked or self._dice.random() < 0.2:
+            if message.text not in self._acked or (message.has_key and self._dice.random() < 0.2):
                 await self._deliver(message)
 
     async def _deliver(self, message: Message) -> None:
@@ -222,6 +225,17 @@ class Actors:
     async def _process(self, message: Message) -> dict[str, Any]:
         result = await self._kit.process_inbound(self._inbound(message), room_id=message.room, wait="committed")
         return {"event": None if result.event is None else result.event.id, "reason": result.reason}
+
+    async def _both(self, message: Message) -> dict[str, Any]:
+        facts: dict[str, Any] = {}
+
+        async def deliver(verb: Callable[[Message], Awaitable[dict[str, Any]]]) -> None:
+            facts.update(await verb(message))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(deliver, self._accept)
+            group.start_soon(deliver, self._process)
+        return facts
 
     async def _send(self, message: Message) -> dict[str, Any]:
         assert message.room is not None

@@ -67,7 +67,7 @@ def _around_async(owner: Any, name: str, before: Callable[..., Any] | None, afte
     setattr(owner, name, wrapped)
 
 
-# ---------------------------------------------------------------------------------------------------- the writing thread
+# ------------------------------------------------------------------------------------------------ the writing thread
 
 
 def _writer(reach: Reach, is_recovering: bool) -> None:

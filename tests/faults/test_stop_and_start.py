@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from roomkit_core import RoomEvent, SQLiteStore, TextContent, WorkKind, WorkRow, WorkState
+from roomkit_core import Delivery, Receipt, RoomEvent, SQLiteStore, TextContent, WorkKind, WorkRow, WorkState
 from roomkit_core.builtin import sqlite_claims, sqlite_finding
 from tests.faults.owed import owe
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message, text_of
@@ -27,9 +28,28 @@ PATIENCE = 30.0
 # --------------------------------------------------------------------------------------------------------------- stop
 
 
-def stuck_on(*texts: str) -> ScriptedChannel:
+class Watched(ScriptedChannel):
+    """A provider of which one can wait for something."""
+
+    _changed = anyio.Event()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return when the condition holds; it is asked at each request and each answer."""
+        with anyio.fail_after(PATIENCE):
+            while not condition():
+                self._changed = anyio.Event()
+                await self._changed.wait()
+
+    async def _send(self, behaviour: str, delivery: Delivery) -> Receipt:
+        self._changed.set()
+        receipt = await super()._send(behaviour, delivery)
+        self._changed.set()
+        return receipt
+
+
+def stuck_on(*texts: str) -> Watched:
     """A provider that takes these texts and never answers."""
-    return ScriptedChannel("sms", lambda delivery: "hang" if text_of(delivery.event) in texts else "send")
+    return Watched("sms", lambda delivery: "hang" if text_of(delivery.event) in texts else "send")
 
 
 async def test_a_stop_leaves_unknown_what_was_in_a_call_and_everything_else_as_it_was(tmp_path: Path) -> None:
@@ -50,8 +70,7 @@ async def test_a_stop_leaves_unknown_what_was_in_a_call_and_everything_else_as_i
         await kit.process_inbound(message("a question"), room_id="asking", wait="committed")
         with anyio.fail_after(PATIENCE):
             await thinking.wait()
-            while sms.running < 2:
-                await anyio.sleep(0.001)
+        await sms.until(lambda: sms.running == 2)
 
         await kit.close(timeout=0.01)
 
@@ -133,7 +152,7 @@ async def test_the_first_message_is_answered_although_a_hundred_thousand_rows_ar
     outage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(outage, tmp_path / "rooms.db")
-    sms = ScriptedChannel("sms", "wait")
+    sms = Watched("sms", "wait")
     sms.max_in_flight = 8
     reading = Reading(monkeypatch)
     begun = time.perf_counter()
@@ -143,13 +162,9 @@ async def test_the_first_message_is_answered_although_a_hundred_thousand_rows_ar
 
         assert result.event is not None
         assert reading.rows <= sms.max_in_flight, "what is owed is read by the heads of lanes, as runners are free"
-        with anyio.fail_after(PATIENCE):
-            while sms.running < sms.max_in_flight:
-                await anyio.sleep(0.001)
+        await sms.until(lambda: sms.running == sms.max_in_flight)
         sms.gate.set()
-        with anyio.fail_after(PATIENCE):
-            while len(sms.sent) < 500:
-                await anyio.sleep(0.001)
+        await sms.until(lambda: len(sms.sent) >= 500)
         await kit.close(timeout=5.0)
 
     assert sms.most_running == sms.max_in_flight
