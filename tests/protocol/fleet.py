@@ -201,7 +201,8 @@ async def fleet(
             await make_room(all_of_them.a.kit, room_id, *all_of_them.a.channels)
         await settle()
         try:
-            yield all_of_them
+            with anyio.fail_after(PATIENCE):
+                yield all_of_them
         finally:
             await _end(all_of_them)
 

@@ -238,13 +238,12 @@ class Runners:
                 self._wake_at(self._ports.clock.monotonic())  # nothing else was begun meanwhile
 
     async def _record(self, work: Work, handler: Handler, verdict: Verdict) -> None:
-        since = self._ports.clock.monotonic()
         if not await settle(self._ports, work.hold, verdict):
             return
         if work.following is not None and not verdict.outcome.untouched:
             work.following.outcomes[work.row.id] = verdict.outcome
         if verdict.due_in is not None:
-            self._wake_at(since + verdict.due_in)
+            self._wake_at(self._ports.clock.monotonic() + verdict.due_in)  # the store counts from when it recorded it
         try:
             await handler.settled(work, verdict)
         except Exception:  # who is told of it is told at most once; the runner goes on
