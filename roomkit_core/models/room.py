@@ -12,12 +12,18 @@ from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.time import Time, utc_now
 
+CENTURY = 36_525 * 86_400.0
+"""Seconds."""
+
 
 class RoomTimers(Base):
-    """When an idle room pauses and closes, in seconds since ``last_activity_at``."""
+    """When an idle room pauses and closes, in seconds since ``last_activity_at``, up to a hundred years.
 
-    inactive_after_seconds: float | None = Field(default=None, ge=0)
-    closed_after_seconds: float | None = Field(default=None, ge=0)
+    Activity is what somebody says in the room. What the system notes about it, who comes and goes, is none.
+    """
+
+    inactive_after_seconds: float | None = Field(default=None, ge=0, le=CENTURY)
+    closed_after_seconds: float | None = Field(default=None, ge=0, le=CENTURY)
     last_activity_at: Time | None = None
 
 

@@ -7,20 +7,23 @@ events that successive states share, each with its own end.
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
 from roomkit_core.engine.pure.permissions import receives
 from roomkit_core.interfaces.store import RoomSnapshot
 from roomkit_core.models.base import evolve
 from roomkit_core.models.channel import ChannelBinding
 from roomkit_core.models.context import RoomContext
-from roomkit_core.models.packing import CREATED, Packed
+from roomkit_core.models.packing import BODY, CHANNEL_TYPE, CREATED, METADATA, RAW, SYSTEM, Packed
 from roomkit_core.models.participant import Participant
 from roomkit_core.models.room import Room, Version
-from roomkit_core.models.time import from_microseconds
+from roomkit_core.models.time import from_microseconds, to_microseconds
 
 MIN_WINDOW = 50
 MAX_WINDOW = 2000
+
+ROOM_BYTES = 6_000  # a room with two bindings, measured
+EVENT_BYTES = 660  # a packed event without what it says, measured
 
 
 class RoomState:
@@ -32,18 +35,22 @@ class RoomState:
         participants: By id. Replaced, never mutated.
         next_index: What the next event gets.
         tail: Packed events, ascending; only the first ``end`` of them belong to this state.
+        active: The newest moment at which somebody said something, in microseconds; 0 if nobody has.
+        weight: How many bytes the state takes, estimated.
     """
 
     __slots__ = (
         "_base",
         "_readers",
         "_room",
+        "active",
         "bindings",
         "end",
         "next_index",
         "participants",
         "tail",
         "version",
+        "weight",
         "window",
     )
 
@@ -55,8 +62,9 @@ class RoomState:
         participants: dict[str, Participant],
         next_index: int,
         tail: list[Packed],
-        end: int,
         window: int,
+        active: int,
+        weight: int,
     ) -> None:
         self.version = version
         self._base = base
@@ -66,8 +74,10 @@ class RoomState:
         self.participants = participants
         self.next_index = next_index
         self.tail = tail
-        self.end = end
+        self.end = len(tail)
         self.window = window
+        self.active = active
+        self.weight = weight
 
     @classmethod
     def from_snapshot(cls, snapshot: RoomSnapshot, window: int) -> RoomState:
@@ -80,8 +90,9 @@ class RoomState:
             dict(snapshot.participants),
             snapshot.next_index,
             tail,
-            len(tail),
             window,
+            _moment(snapshot.room.timers.last_activity_at),
+            ROOM_BYTES + sum(map(weight_of, tail)),
         )
 
     @property
@@ -92,16 +103,6 @@ class RoomState:
         return self._readers
 
     @property
-    def status(self) -> Any:
-        """The room's status, without bringing its counters up to date."""
-        return self._base.status
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The room's metadata, without bringing its counters up to date."""
-        return self._base.metadata
-
-    @property
     def base(self) -> Room:
         """The room with counters that may be behind."""
         return self._base
@@ -110,7 +111,8 @@ class RoomState:
     def room(self) -> Room:
         """The room, counters included."""
         if self._room is None:
-            self._room = with_counters(self._base, self.next_index, self.tail[self.end - 1] if self.end else None)
+            last = self.tail[self.end - 1] if self.end else None
+            self._room = with_counters(self._base, self.next_index, last, self.active)
         return self._room
 
     def after(
@@ -122,12 +124,19 @@ class RoomState:
         packed: tuple[Packed, ...],
     ) -> RoomState:
         """The state that a commit on this one leads to."""
-        tail = self.tail
+        tail, active, weight = self.tail, self.active, self.weight
+        if room is not None:
+            active = _moment(room.timers.last_activity_at)
         if packed:
             if len(tail) != self.end or self.end > 4 * self.window + 64:
                 # Somebody else appended behind this state, or the list has grown enough: go on with a fresh end of it.
                 tail = tail[max(0, self.end - self.window) : self.end]
+                weight = ROOM_BYTES + sum(map(weight_of, tail))
             tail.extend(packed)
+            for event in packed:
+                weight += weight_of(event)
+                if event[CREATED] > active and event[CHANNEL_TYPE] != SYSTEM:
+                    active = event[CREATED]
         state = RoomState(
             version,
             self._base if room is None else room,
@@ -135,8 +144,9 @@ class RoomState:
             participants,
             self.next_index + len(packed),
             tail,
-            len(tail),
             self.window,
+            active,
+            weight,
         )
         if bindings is self.bindings:
             state._readers = self._readers
@@ -152,15 +162,23 @@ def readers(bindings: dict[str, ChannelBinding]) -> tuple[ChannelBinding, ...]:
     return tuple([binding for binding in bindings.values() if receives(binding)])
 
 
-def with_counters(base: Room, count: int, last: Packed | None) -> Room:
+def with_counters(base: Room, count: int, last: Packed | None, active: int) -> Room:
     """``base`` with its counters at ``count`` events, the newest of which is ``last``."""
     if count == base.event_count or last is None:
         return base
-    moment = from_microseconds(last[CREATED])
     return evolve(
         base,
         event_count=count,
         latest_index=count - 1,
-        updated_at=max(base.updated_at, moment),
-        timers=evolve(base.timers, last_activity_at=moment),
+        updated_at=max(base.updated_at, from_microseconds(last[CREATED])),
+        timers=evolve(base.timers, last_activity_at=from_microseconds(active) if active else None),
     )
+
+
+def _moment(active: datetime | None) -> int:
+    return 0 if active is None else to_microseconds(active)
+
+
+def weight_of(packed: Packed) -> int:
+    """How many bytes an event takes, estimated: a fixed part, and whatever of it can be long."""
+    return EVENT_BYTES + len(packed[BODY]) + len(packed[METADATA] or "") + len(packed[RAW] or "")
