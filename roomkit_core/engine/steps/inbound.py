@@ -56,7 +56,6 @@ class Inbound(Passage[InboundResult]):
         state, context: The room before the lock was taken.
         written: What became of it in the unit.
         known: What was decided about its key before.
-        claim: The tenure of its row, if it comes from the journal.
         refusal: Why it does not go on here and now: too many came in, or it waits in the journal behind others.
     """
 
@@ -70,7 +69,6 @@ class Inbound(Passage[InboundResult]):
     known: KeyResult | None = None
     original: RoomEvent | None = None
     suspensions: int
-    claim: Hold | None = None
     refusal: str | None = None
 
     def __init__(
@@ -83,11 +81,9 @@ class Inbound(Passage[InboundResult]):
         *,
         claim: Hold | None = None,
     ) -> None:
-        super().__init__(ports, runners, wait)
+        super().__init__(ports, runners, wait, claim)
         self.message = message
         self.room_id = self.named_room = room_id
-        if claim is not None:
-            self.claim = claim
 
     async def steps(self) -> None:
         """The way until the commit. What needs no waiting is a plain call: each coroutine costs as much as a step."""
@@ -224,7 +220,11 @@ class Inbound(Passage[InboundResult]):
         if not self.target.translates_plainly:
             return False
         self.event = event_from_message(
-            self.target.channel, self.message, self.context.room_id, self.target.source_of(self.message)
+            self.target.channel,
+            self.message,
+            self.context.room_id,
+            self.target.source_of(self.message),
+            self.ports.clock.now(),
         )
         if current.get() is not None:
             self.event = in_chain(self.event, self.ports)

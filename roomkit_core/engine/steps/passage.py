@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from roomkit_core.background import Expired
 from roomkit_core.engine.flow.following import Following
+from roomkit_core.engine.flow.holdings import Hold
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.steps.aftermath import Aftermath
@@ -17,6 +18,12 @@ from roomkit_core.interfaces.kit import Wait
 T = TypeVar("T")
 
 WAITS = ("settled", "attempted", "committed")
+
+
+def check_wait(wait: str) -> None:
+    """Refuse a word that says nothing about waiting."""
+    if wait not in WAITS:
+        raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
 
 
 def enter(ports: Ports) -> None:
@@ -32,6 +39,16 @@ async def begin(ports: Ports) -> None:
         await ports.background.started()
 
 
+async def begin_reading(ports: Ports) -> None:
+    """What a verb does first that only reads: it starts the kit, and goes on while what is under way ends.
+
+    Raises:
+        KitStateError: The kit is closed, or belongs to another event loop.
+    """
+    ports.background.check()
+    await begin(ports)
+
+
 class Passage(ABC, Generic[T]):
     """What every passage has.
 
@@ -40,12 +57,15 @@ class Passage(ABC, Generic[T]):
         runners: Take what is owed.
         wait: Until when the caller wants to wait. Inside a hook, observer, ask or channel call of this kit it is always
             ``committed``: whoever waited there for more would wait for itself.
+        claim: The tenure of the row for which a runner makes the call, if one does. It is under way: it goes on while
+            the kit closes.
     """
 
-    def __init__(self, ports: Ports, runners: Runners, wait: Wait) -> None:
-        if wait not in WAITS:
-            raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
-        enter(ports)
+    def __init__(self, ports: Ports, runners: Runners, wait: Wait, claim: Hold | None = None) -> None:
+        check_wait(wait)
+        if claim is None:
+            enter(ports)
+        self.claim = claim
         self.ports = ports
         inside = current.get() is not None and is_inside(ports.kit)
         self.wait: Wait = "committed" if inside else wait
