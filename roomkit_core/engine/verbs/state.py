@@ -10,6 +10,7 @@ from roomkit_core.engine.state.unit_of_work import Unit, nearest_unit
 from roomkit_core.engine.steps.passage import begin, enter
 from roomkit_core.errors import ConflictError
 from roomkit_core.hooks.node import current
+from roomkit_core.models.base import check_json
 from roomkit_core.models.changes import ChangeSet, Refused, Value
 from roomkit_core.models.ids import new_commit_id
 
@@ -47,7 +48,7 @@ class KeyValue:
 
         Args:
             key: 1 to 256 characters.
-            value: What JSON can hold.
+            value: What JSON can hold: the keys of its objects are strings, its numbers are finite.
             ttl: Seconds until it is gone, above 0; None for ever.
 
         Raises:
@@ -58,10 +59,7 @@ class KeyValue:
             raise ValueError(f"a key has 1 to {MAX_NAME} characters")
         if ttl is not None and ttl <= 0:
             raise ValueError(f"ttl must be above 0 seconds, not {ttl}")
-        try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        except TypeError as error:
-            raise ValueError(f"the value of {key!r} cannot be written as JSON: {error}") from None
+        text = _to_json(key, value)
         await self._begin()
         expires_at = None if ttl is None else self._ports.time() + round(ttl * 1_000_000)
         await self._write(key, Value(text, expires_at))
@@ -100,3 +98,13 @@ class KeyValue:
         answer = await self._ports.store.commit(changes)
         if isinstance(answer, Refused):
             raise ConflictError(f"the value of {key!r} could not be written: {answer.reason}")
+
+
+def _to_json(key: str, value: Any) -> str:
+    try:
+        check_json(value)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        text.encode()  # half of a surrogate pair is no character
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the value of {key!r} cannot be written as JSON: {error}") from None
+    return text
