@@ -55,8 +55,12 @@ def timer_row(room: Room, now: datetime, time: int) -> WorkRow | None:
         now: The wall time.
         time: The same moment as rows count it, in microseconds.
     """
-    due = turn(room, now).due
-    if due is None:
+    said = turn(room, now)
+    if said.status is not None:  # what is over already has its say at once
+        due = time
+    elif said.due is not None:
+        due = time + max(0, to_microseconds(said.due) - to_microseconds(now)) + 1
+    else:
         return None
     row_id = new_id()
     return WorkRow(
@@ -67,5 +71,5 @@ def timer_row(room: Room, now: datetime, time: int) -> WorkRow | None:
         room_id=room.id,
         event_id=None,
         provider_key=row_id,
-        due=time + max(0, to_microseconds(due) - to_microseconds(now)) + 1,
+        due=due,
     )

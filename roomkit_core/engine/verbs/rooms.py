@@ -40,7 +40,7 @@ from roomkit_core.models.enums import RoomStatus
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import check_id, new_id
 from roomkit_core.models.room import Cursor, Page, Room, RoomTimers
-from roomkit_core.models.work import OPEN_STATES, WorkKind
+from roomkit_core.models.work import OPEN_STATES, WorkKind, WorkState
 
 TIMER_PAGE = 500
 
@@ -84,7 +84,7 @@ class Rooms:
         changes = ChangeSet(room.id, new_id(), ABSENT, owner=ports.owner, epoch=new_id(), room=room)
         row = timer_row(room, now, ports.time())
         if row is not None:
-            changes.work = (Births(ports).admit(row),)
+            changes.work = (Births(ports).admit(row)._replace(state=WorkState.PENDING),)  # nobody here starts a claim
         answer = await ports.store.commit(changes)
         if isinstance(answer, Committed):
             if row is not None:
