@@ -10,10 +10,7 @@ from roomkit_core.models.base import EMPTY, Base, Data
 from roomkit_core.models.enums import RoomStatus
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import new_id
-from roomkit_core.models.time import Time, utc_now
-
-CENTURY = 36_525 * 86_400.0
-"""Seconds."""
+from roomkit_core.models.time import CENTURY, Time, utc_now
 
 
 class RoomTimers(Base):

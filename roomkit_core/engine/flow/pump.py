@@ -88,7 +88,8 @@ class Pump:
             if now - self._ran.get(chore.name, float("-inf")) >= chore.every:
                 self._ran[chore.name] = now
                 await self._do(chore)
-        self.look_at_pools()
+        if not self._ports.background.closed:  # while the chores took their time
+            self.look_at_pools()
         self.last_look = now
 
     def look_at_pools(self) -> None:

@@ -13,6 +13,7 @@ from roomkit_core.hooks.node import current
 from roomkit_core.models.base import check_json
 from roomkit_core.models.changes import ChangeSet, Refused, Value
 from roomkit_core.models.ids import new_commit_id
+from roomkit_core.models.time import CENTURY
 
 MAX_NAME = 256
 RESERVED = "roomkit."
@@ -49,7 +50,7 @@ class KeyValue:
         Args:
             key: 1 to 256 characters.
             value: What JSON can hold: the keys of its objects are strings, its numbers are finite.
-            ttl: Seconds until it is gone, above 0; None for ever.
+            ttl: Seconds until it is gone, above 0 and at most a hundred years; None for ever.
 
         Raises:
             ValueError: The key, the value or ``ttl`` is not usable.
@@ -57,8 +58,8 @@ class KeyValue:
         """
         if not key or len(key) > MAX_NAME:
             raise ValueError(f"a key has 1 to {MAX_NAME} characters")
-        if ttl is not None and ttl <= 0:
-            raise ValueError(f"ttl must be above 0 seconds, not {ttl}")
+        if ttl is not None and not 0 < ttl <= CENTURY:
+            raise ValueError(f"ttl must be above 0 and at most {CENTURY:.0f} seconds, not {ttl}")
         text = _to_json(key, value)
         await self._begin()
         expires_at = None if ttl is None else self._ports.time() + round(ttl * 1_000_000)
