@@ -296,7 +296,7 @@ class RoomKit:
             provider: Name of a provider, for attribution.
             response_visibility: Who may see the answers to it; None for no restriction.
             wait: As in :meth:`process_inbound`.
-            idempotency_key: Makes a repeat through this channel the same event.
+            idempotency_key: Makes a repeat through this channel the same event, also one that is still to be said.
             at: When to say it, aware; it is a row until then, due again after a restart, and ``kit.deliveries.cancel``
                 takes it back by the event's id. A moment that is past is now.
 
@@ -322,6 +322,7 @@ class RoomKit:
             provider,
             response_visibility,
             idempotency_key,
+            self._engine.ports.clock.now(),
         )
         return await send(self._engine.ports, self._engine.runners, event, wait, idempotency_key, at)
 

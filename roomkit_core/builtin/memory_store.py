@@ -35,7 +35,7 @@ from roomkit_core.models.enums import ReceiptRank, RoomStatus, TaskStatus
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.kinds import ChannelType
 from roomkit_core.models.message import InboundMessage
-from roomkit_core.models.packing import CREATED, ID, INDEX, STATUS, unpack_event
+from roomkit_core.models.packing import CHANNEL_TYPE, CREATED, ID, INDEX, STATUS, SYSTEM, unpack_event
 from roomkit_core.models.participant import Identity
 from roomkit_core.models.room import Cursor, Room, Version
 from roomkit_core.models.task import Observation, Task
@@ -107,9 +107,11 @@ class InMemoryStore(ConversationStore):
         self._events[event_id] = entry
         record.timeline.append(entry)
         record.commit_id = commit_id = changes.commit_id
-        record.active = moment = entry[CREATED]
+        moment = entry[CREATED]
         if moment > record.updated:
             record.updated = moment
+        if entry[CHANNEL_TYPE] != SYSTEM and moment > (record.active or 0):
+            record.active = moment
         return _new(Committed, (_new(Version, (record.epoch, commit_id)), (index,), ()))
 
     async def delete_room(self, room_id: str) -> bool:

@@ -18,11 +18,12 @@ from roomkit_core.builtin.sqlite_outcomes import Settlement, settle
 from roomkit_core.builtin.sqlite_rooms import INSERT_EVENT
 from roomkit_core.builtin.sqlite_session import Session
 from roomkit_core.models.changes import Committed
-from roomkit_core.models.packing import CREATED, INDEX, ROOM
+from roomkit_core.models.packing import CHANNEL_TYPE, CREATED, INDEX, ROOM, SYSTEM
 from roomkit_core.models.room import Version
 from roomkit_core.models.work import OPEN_STATES, WorkRow
 
-_APPEND = """UPDATE heads SET commit_id = ?, next_index = next_index + 1, active = ?, updated = max(updated, ?)
+_APPEND = """UPDATE heads SET commit_id = ?, next_index = next_index + 1,
+    active = nullif(max(ifnull(active, 0), ?), 0), updated = max(updated, ?)
     WHERE room_id = ? AND epoch = ? AND commit_id = ? AND next_index = ?"""
 
 _new = tuple.__new__
@@ -47,7 +48,8 @@ def commit_messages(session: Session, batches: Sequence[Batch]) -> list[Committe
         if entry[ROOM] != room_id:
             raise Apart
         moment = entry[CREATED]
-        heads.append((changes.commit_id, moment, moment, room_id, epoch, former, entry[INDEX]))
+        active = moment if entry[CHANNEL_TYPE] != SYSTEM else 0
+        heads.append((changes.commit_id, active, moment, room_id, epoch, former, entry[INDEX]))
         events.append(entry)
     try:
         if session.each(_APPEND, heads) < len(heads):

@@ -190,7 +190,10 @@ class HookRegistry:
         self._note(hook)
 
     def _check_name(self, hook: HookRegistration, room_id: str | None) -> None:
-        if hook.durable and self.find_durable(hook.name, room_id) is not None:
+        if not hook.durable:
+            return
+        rooms = self._rooms if room_id is None else (room_id,)
+        if any(self.find_durable(hook.name, room) is not None for room in (None, *rooms)):
             raise HookError(
                 f"there is a durable hook {hook.name!r} already, and its name is what finds it after a restart",
                 code="hook.durable_name",

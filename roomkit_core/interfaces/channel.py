@@ -7,6 +7,7 @@ default.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from roomkit_core.errors import DeliveryFailedError, UnsupportedError
@@ -231,7 +232,11 @@ class Channel:
 
 
 def event_from_message(
-    channel: Channel, message: InboundMessage, room_id: str, source: EventSource | None = None
+    channel: Channel,
+    message: InboundMessage,
+    room_id: str,
+    source: EventSource | None = None,
+    created_at: datetime | None = None,
 ) -> RoomEvent:
     """The plain translation of a message: same content, the sender as participant.
 
@@ -240,6 +245,7 @@ def event_from_message(
         message: The message.
         room_id: Its room.
         source: The source, if the caller has one already; see :func:`source_from_message`.
+        created_at: When it was said; now if omitted.
     """
     if message.thread_id is None and message.external_id is None:
         data = no_channel_data()
@@ -262,7 +268,7 @@ def event_from_message(
             "parent_event_id": message.parent_event_id,
             "correlation_id": None,
             "idempotency_key": message.idempotency_key or message.provider_message_id,
-            "created_at": utc_now(),
+            "created_at": created_at or utc_now(),
             "metadata": message.metadata,
             "channel_data": data,
             "delivery_results": EMPTY,

@@ -7,7 +7,7 @@ events that successive states share, each with its own end.
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
 from roomkit_core.engine.pure.permissions import receives
 from roomkit_core.engine.pure.plan import Plan
@@ -17,15 +17,18 @@ from roomkit_core.models.base import evolve
 from roomkit_core.models.channel import ChannelBinding
 from roomkit_core.models.context import RoomContext
 from roomkit_core.models.enums import ChannelCategory
-from roomkit_core.models.packing import CREATED, Packed
+from roomkit_core.models.packing import BODY, CHANNEL_TYPE, CREATED, METADATA, RAW, SYSTEM, Packed
 from roomkit_core.models.participant import Participant
 from roomkit_core.models.room import Room, Version
-from roomkit_core.models.time import from_microseconds
+from roomkit_core.models.time import from_microseconds, to_microseconds
 
 _new = object.__new__
 
 MIN_WINDOW = 50
 MAX_WINDOW = 2000
+
+ROOM_BYTES = 6_000  # a room with two bindings, measured
+EVENT_BYTES = 660  # a packed event without what it says, measured
 
 
 class RoomState:
@@ -38,12 +41,15 @@ class RoomState:
         participants: By id. Replaced, never mutated.
         next_index: What the next event gets.
         tail: Packed events, ascending; only the first ``end`` of them belong to this state.
+        active: The newest moment at which somebody said something, in microseconds; 0 if nobody has.
+        weight: How many bytes the state takes, estimated.
     """
 
     __slots__ = (
         "_live_plan",
         "_readers",
         "_room",
+        "active",
         "base",
         "bindings",
         "end",
@@ -51,6 +57,7 @@ class RoomState:
         "participants",
         "tail",
         "version",
+        "weight",
         "window",
     )
 
@@ -62,8 +69,9 @@ class RoomState:
         participants: dict[str, Participant],
         next_index: int,
         tail: list[Packed],
-        end: int,
         window: int,
+        active: int,
+        weight: int,
     ) -> None:
         self.version = version
         self.base = base
@@ -74,8 +82,10 @@ class RoomState:
         self.participants = participants
         self.next_index = next_index
         self.tail = tail
-        self.end = end
+        self.end = len(tail)
         self.window = window
+        self.active = active
+        self.weight = weight
 
     @classmethod
     def from_snapshot(cls, snapshot: RoomSnapshot, window: int) -> RoomState:
@@ -88,8 +98,9 @@ class RoomState:
             dict(snapshot.participants),
             snapshot.next_index,
             tail,
-            len(tail),
             window,
+            _moment(snapshot.room.timers.last_activity_at),
+            ROOM_BYTES + sum(map(weight_of, tail)),
         )
 
     @property
@@ -111,20 +122,11 @@ class RoomState:
         return known[1]
 
     @property
-    def status(self) -> Any:
-        """The room's status, without bringing its counters up to date."""
-        return self.base.status
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The room's metadata, without bringing its counters up to date."""
-        return self.base.metadata
-
-    @property
     def room(self) -> Room:
         """The room, counters included."""
         if self._room is None:
-            self._room = with_counters(self.base, self.next_index, self.tail[self.end - 1] if self.end else None)
+            last = self.tail[self.end - 1] if self.end else None
+            self._room = with_counters(self.base, self.next_index, last, self.active)
         return self._room
 
     def after(
@@ -137,11 +139,17 @@ class RoomState:
     ) -> RoomState:
         """The state that a commit on this one leads to."""
         tail, end, window = self.tail, self.end, self.window
+        active, weight = self.active if room is None else _moment(room.timers.last_activity_at), self.weight
         if packed:
             if len(tail) != end or end > 4 * window + 64:
                 # Somebody else appended behind this state, or the list has grown enough: go on with a fresh end of it.
                 tail = tail[max(0, end - window) : end]
+                weight = ROOM_BYTES + sum(map(weight_of, tail))
             tail.extend(packed)
+            for event in packed:
+                weight += weight_of(event)
+                if event[CREATED] > active and event[CHANNEL_TYPE] != SYSTEM:
+                    active = event[CREATED]
         state = _new(RoomState)  # bare: one is made for every message
         state.version = version
         state.base = self.base if room is None else room
@@ -156,6 +164,8 @@ class RoomState:
         state.tail = tail
         state.end = len(tail)
         state.window = window
+        state.active = active
+        state.weight = weight
         return state
 
     def context(self, attempt: int = 1) -> RoomContext:
@@ -179,15 +189,23 @@ def _live_plan(bindings: tuple[ChannelBinding, ...], targets: Targets) -> Plan |
     return Plan(tuple(live))
 
 
-def with_counters(base: Room, count: int, last: Packed | None) -> Room:
+def with_counters(base: Room, count: int, last: Packed | None, active: int) -> Room:
     """``base`` with its counters at ``count`` events, the newest of which is ``last``."""
     if count == base.event_count or last is None:
         return base
-    moment = from_microseconds(last[CREATED])
     return evolve(
         base,
         event_count=count,
         latest_index=count - 1,
-        updated_at=max(base.updated_at, moment),
-        timers=evolve(base.timers, last_activity_at=moment),
+        updated_at=max(base.updated_at, from_microseconds(last[CREATED])),
+        timers=evolve(base.timers, last_activity_at=from_microseconds(active) if active else None),
     )
+
+
+def _moment(active: datetime | None) -> int:
+    return 0 if active is None else to_microseconds(active)
+
+
+def weight_of(packed: Packed) -> int:
+    """How many bytes an event takes, estimated: a fixed part, and whatever of it can be long."""
+    return EVENT_BYTES + len(packed[BODY]) + len(packed[METADATA] or "") + len(packed[RAW] or "")

@@ -17,7 +17,7 @@ from roomkit_core.hooks.node import Chain, Node, ancestry
 from roomkit_core.models.base import EMPTY
 from roomkit_core.models.changes import Conversation, Discharge, Key, KeyResult, Value, Withdrawal
 from roomkit_core.models.context import RoomContext
-from roomkit_core.models.packing import pack_event
+from roomkit_core.models.packing import ID, pack_event
 
 if TYPE_CHECKING:
     from roomkit_core.engine.state.ports import Ports
@@ -237,17 +237,22 @@ class Unit:
         """The working copy as a state of its own: what reads from inside the unit see."""
         state = self.state
         packed = tuple(pack_event(entry.event) for entry in self.entries())
-        tail = [*state.tail[max(0, state.end - state.window) : state.end], *packed]
-        return RoomState(
+        tail = state.tail[max(0, state.end - state.window) : state.end]
+        if self.draft.patches:
+            patched = {event.id: pack_event(event) for event in self.draft.patches}
+            tail = [patched.get(event[ID], event) for event in tail]
+        moment = RoomState(
             state.version,
             self.room,
             self.bindings,
             self.participants,
-            state.next_index + len(packed),
+            state.next_index,
             tail,
-            len(tail),
             state.window,
+            state.active,
+            state.weight,
         )
+        return moment.after(state.version, self.draft.room, self.bindings, self.participants, packed)
 
     def context(self) -> RoomContext:
         """The room as the unit would leave it, for hooks and channels."""

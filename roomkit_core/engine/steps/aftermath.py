@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.live import spawn_drain
@@ -16,11 +17,13 @@ from roomkit_core.engine.state.commit import Batch
 from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target, delivery_result
-from roomkit_core.engine.state.unit_of_work import Announcement, Unit
+from roomkit_core.engine.state.unit_of_work import Unit
 from roomkit_core.engine.steps.results import by_channel, failed_at_birth
+from roomkit_core.engine.steps.telling import tell, tell_channel, tell_failed
 from roomkit_core.hooks.observers import Observer
 from roomkit_core.models.base import EMPTY
 from roomkit_core.models.changes import Committed
+from roomkit_core.models.context import RoomContext
 from roomkit_core.models.delivery import DeliveryError, DeliveryResult
 from roomkit_core.models.enums import DeliveryState, EventStatus
 from roomkit_core.models.event import RoomEvent
@@ -80,7 +83,7 @@ class Aftermath:
         if not is_plain:
             self._tell_channels(unit, batch)
             for announcement in unit.draft.announcements:
-                self._announce(unit, announcement)
+                tell(ports, announcement, unit.room_id, partial(_context, ports, unit))
         if not self._inline and self.live:
             self._pass_on(self.following if self._is_answer else None)
 
@@ -173,8 +176,7 @@ class Aftermath:
         ports = self._ports
         tells = ports.handlers.has_any
         hooks = ports.hooks.observing(unit.room_id)
-        state = ports.cache.peek(unit.room_id)
-        context = unit.copy().context() if state is None else state.context()
+        context = _context(ports, unit)
         following = self.follow() if hooks else self.following
         for entry in batch.entries:
             event = entry.event
@@ -199,71 +201,15 @@ class Aftermath:
                         event.correlation_id or event.id,
                         "observer",
                         None if following is None else following.done,
-                        self._observer_failed,
+                        partial(tell_failed, ports),
                         None if following is None else self.follow,
                     )
                 )
 
     def _tell_channels(self, unit: Unit, batch: Batch) -> None:
-        """Channels learn about their changed bindings; a raise is their own affair."""
         for channel_id, binding in batch.changes.bindings.items():
-            target = self._ports.channels.get(channel_id)
-            if target is None:
-                continue
-            channel = target.channel
-            if binding is None:
-                call = Observer(channel.on_room_detached, (unit.room_id,), "on_room_detached", kind="channel")
-                self._ports.observers.put(call)
-                continue
-            try:
-                channel.update_binding(unit.room_id, binding)
-            except Exception:
-                log.exception("update_binding of channel %r raised", channel_id, extra={"room_id": unit.room_id})
-            if channel_id not in unit.state.bindings:
-                call = Observer(channel.on_room_attached, (unit.room_id, binding), "on_room_attached", kind="channel")
-                self._ports.observers.put(call)
-
-    def _announce(self, unit: Unit, about: Announcement) -> None:
-        ports = self._ports
-        if about.name is not None:
-            ports.handlers.emit(
-                about.name,
-                room_id=unit.room_id,
-                channel_id=about.channel_id,
-                event_id=about.event_id,
-                data=about.data,
-                depth=about.depth,
-            )
-        if about.trigger is None or about.event is None:
-            return
-        source = about.source or about.event.source
-        state = ports.cache.peek(unit.room_id)
-        context = unit.copy().context() if state is None else state.context()
-        for hook in ports.hooks.select(about.trigger, unit.room_id):
-            if not hook.is_filtered or hook.matches(source):
-                if hook in about.hooks:
-                    continue
-                ports.observers.put(
-                    Observer(
-                        hook.fn,
-                        (about.event, context),
-                        hook.name,
-                        hook.timeout,
-                        (*about.hooks, hook),
-                        depth=about.depth + 1,
-                        failed=self._observer_failed,
-                    )
-                )
-
-    def _observer_failed(self, observer: Observer, what: str) -> None:
-        event: RoomEvent = observer.args[0]
-        self._ports.handlers.emit(
-            "hook_error",
-            room_id=event.room_id,
-            event_id=event.id,
-            data={"hook": observer.name, "error": what},
-            depth=observer.depth,
-        )
+            is_new = channel_id not in unit.state.bindings
+            tell_channel(self._ports, unit.room_id, channel_id, binding, is_new=is_new)
 
     def _tell(self, event: RoomEvent) -> None:
         handlers = self._ports.handlers
@@ -307,6 +253,12 @@ class Aftermath:
         rows = [row for row in self._rows if row.event_id == event_id and row.kind is WorkKind.DELIVERY]
         outcomes = {} if self.following is None else self.following.outcomes
         return {**live, **by_channel(rows, outcomes)}
+
+
+def _context(ports: Ports, unit: Unit) -> RoomContext:
+    """The room after the commit."""
+    state = ports.cache.peek(unit.room_id)
+    return unit.copy().context() if state is None else state.context()
 
 
 def _hint_failed(target: Target, event: RoomEvent, error: Exception) -> DeliveryResult:

@@ -57,7 +57,6 @@ class Inbound(Passage[InboundResult]):
         context: What the channel saw of it, if it looked.
         written: What became of it in the unit.
         known: What was decided about its key before.
-        claim: The tenure of its row, if it comes from the journal.
         refusal: Why it does not go on here and now: too many came in, or it waits in the journal behind others.
     """
 
@@ -69,7 +68,6 @@ class Inbound(Passage[InboundResult]):
     written: Written
     original: RoomEvent | None = None
     suspensions: int
-    claim: Hold | None = None
     refusal: str | None = None
 
     def __init__(
@@ -82,13 +80,11 @@ class Inbound(Passage[InboundResult]):
         *,
         claim: Hold | None = None,
     ) -> None:
-        super().__init__(ports, runners, wait, is_owed=claim is not None)
+        super().__init__(ports, runners, wait, claim)
         self.message = message
         self.room_id = self.named_room = room_id
         self.context: RoomContext | None = None
         self.known: KeyResult | None = None
-        if claim is not None:
-            self.claim = claim
 
     async def steps(self) -> None:
         """The way until the commit. What needs no waiting is a plain call: each coroutine costs as much as a step."""
@@ -223,7 +219,8 @@ class Inbound(Passage[InboundResult]):
             return False
         message = self.message
         assert self.room_id is not None
-        self.event = event_from_message(target.channel, message, self.room_id, target.source_of(message))
+        source, now = target.source_of(message), self.ports.clock.now()
+        self.event = event_from_message(target.channel, message, self.room_id, source, now)
         if self.is_nested:
             self.event = in_chain(self.event, self.ports)
         return True

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from roomkit_core.background import Expired
 from roomkit_core.engine.flow.following import Following
+from roomkit_core.engine.flow.holdings import Hold
 from roomkit_core.engine.flow.live import drain_inline
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
@@ -23,6 +24,12 @@ TURN = 0.002
 WAITS = ("settled", "attempted", "committed")
 
 
+def check_wait(wait: str) -> None:
+    """Refuse a word that says nothing about waiting."""
+    if wait not in WAITS:
+        raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
+
+
 def enter(ports: Ports) -> None:
     """Refuse a verb on a wrong event loop, or from outside once the kit is closing; what is under way may go on."""
     ports.background.check()
@@ -36,6 +43,16 @@ async def begin(ports: Ports) -> None:
         await ports.background.started()
 
 
+async def begin_reading(ports: Ports) -> None:
+    """What a verb does first that only reads: it starts the kit, and goes on while what is under way ends.
+
+    Raises:
+        KitStateError: The kit is closed, or belongs to another event loop.
+    """
+    ports.background.check()
+    await begin(ports)
+
+
 class Passage(ABC, Generic[T]):
     """What every passage has.
 
@@ -44,19 +61,20 @@ class Passage(ABC, Generic[T]):
         runners: Take what is owed.
         wait: Until when the caller wants to wait. Inside a hook, observer, ask or channel call of this kit it is always
             ``committed``: whoever waited there for more would wait for itself.
-        is_owed: Whether a row that is being worked on wants it: such a one goes on while the kit is closing.
+        claim: The tenure of the row for which a runner makes the call, if one does. It is under way: it goes on while
+            the kit closes.
 
     Attributes:
         is_nested: Whether the call was made below some foreign call, of whatever kit.
     """
 
-    def __init__(self, ports: Ports, runners: Runners, wait: Wait, *, is_owed: bool = False) -> None:
-        if wait not in WAITS:
-            raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
+    def __init__(self, ports: Ports, runners: Runners, wait: Wait, claim: Hold | None = None) -> None:
+        check_wait(wait)
         background = ports.background
         background.check()
-        if background.draining and not is_owed:
+        if background.draining and claim is None:
             enter(ports)
+        self.claim = claim
         self.ports = ports
         self.is_nested = is_nested = running() is not None
         if is_nested and is_inside(ports.kit):

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -17,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from roomkit_core import Health
+from roomkit_server.hosts import HostCheck
 
 PAGE = Path(__file__).parent / "page"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -62,9 +62,9 @@ def create_app(
         websocket: What serves live clients at ``/ws``, such as ``WebSocketChannel.app(kit)``.
         static: A directory served at ``/``, with its ``index.html`` as the front page; the chat page if omitted, None
             for nothing.
-        hosts: Which names of this server are accepted in the ``Host`` header. If omitted, those of the loopback
-            interface, unless ``websocket`` authenticates its clients: a page whose own name was rebound to 127.0.0.1
-            stays outside.
+        hosts: Which names of this server are accepted in the ``Host`` header: names, addresses, ``*.example.com`` for
+            all names below one, ``*`` for any. If omitted, those of the loopback interface, unless ``websocket``
+            authenticates its clients: a page whose own name was rebound to 127.0.0.1 stays outside.
 
     Returns:
         A Starlette application. ``/healthz`` answers 200 unless a restart of the process is what helps, ``/readyz`` 200
@@ -81,7 +81,7 @@ def create_app(
         hosts = ("*",) if authenticated else LOOPBACK_NAMES
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)],
+        middleware=[Middleware(HostCheck, hosts=hosts)],
         lifespan=_lifespan(kit),
     )
     app.state.authenticated = authenticated
