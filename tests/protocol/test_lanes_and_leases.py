@@ -154,6 +154,7 @@ async def test_l2_it_is_decided_row_by_row() -> None:
             commit.open()
 
         assert rows == {"phone": PENDING, "fax": IN_FLIGHT}
+        phone_of(a).behave = "send"
         await all_of_them.until_over()
         assert (phone.effects, fax.effects) == (["one", "two"], ["one", "two"])
 
