@@ -83,7 +83,7 @@ class Inbound(Passage[InboundResult]):
         *,
         claim: Hold | None = None,
     ) -> None:
-        super().__init__(ports, runners, wait)
+        super().__init__(ports, runners, wait, is_owed=claim is not None)
         self.message = message
         self.room_id = self.named_room = room_id
         if claim is not None:

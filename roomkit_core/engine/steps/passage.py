@@ -19,10 +19,15 @@ T = TypeVar("T")
 WAITS = ("settled", "attempted", "committed")
 
 
-def enter(ports: Ports) -> None:
-    """Refuse a verb on a wrong event loop, or from outside once the kit is closing; what is under way may go on."""
+def enter(ports: Ports, *, is_owed: bool = False) -> None:
+    """Refuse a verb on a wrong event loop, or from outside once the kit is closing; what is under way may go on.
+
+    Args:
+        ports: The surroundings.
+        is_owed: It is the work on a row that this kit has claimed.
+    """
     ports.background.check()
-    if ports.background.draining and not is_inside(ports.kit):
+    if ports.background.draining and not is_owed and not is_inside(ports.kit):
         raise KitStateError("this kit is closing", code="kit.closed", hint="Make a new RoomKit.")
 
 
@@ -40,12 +45,13 @@ class Passage(ABC, Generic[T]):
         runners: Take what is owed.
         wait: Until when the caller wants to wait. Inside a hook, observer, ask or channel call of this kit it is always
             ``committed``: whoever waited there for more would wait for itself.
+        is_owed: See :func:`enter`.
     """
 
-    def __init__(self, ports: Ports, runners: Runners, wait: Wait) -> None:
+    def __init__(self, ports: Ports, runners: Runners, wait: Wait, *, is_owed: bool = False) -> None:
         if wait not in WAITS:
             raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
-        enter(ports)
+        enter(ports, is_owed=is_owed)
         self.ports = ports
         inside = current.get() is not None and is_inside(ports.kit)
         self.wait: Wait = "committed" if inside else wait
