@@ -340,7 +340,8 @@ MUTANTS = (
         "    batch.since = ports.clock.monotonic()\n"
         "    for entry in batch.entries:\n"
         "        for target in entry.plan.live:\n"
-        '            target.on_hint(unit.room_id, entry.event, __import__("roomkit_core").Cursor("", entry.event.index))\n',
+        '            at = __import__("roomkit_core").Cursor("", entry.event.index)\n'
+        "            target.on_hint(unit.room_id, entry.event, at)\n",
         *CRASH,
     ),
     Mutant(
