@@ -32,6 +32,7 @@ BOUNDARIES = (
     *(f"{kind}: {side} COMMIT" for kind in COMMITS for side in ("before", "after")),
     "accept: before the 200",
     "accept: after the 200",
+    "withdrawal: acknowledged",
     "claim: before the work",
     "hooks: before",
     "hooks: inside",

@@ -31,8 +31,14 @@ from roomkit_core import (
 from tests.faults.clock import FastClock
 from tests.faults.history import History
 
+SLOW = 0.01
+SLOW_AT_A_STOP = 0.5
+"""Seconds of the machine's clock, like all sleeps of providers; the others here are seconds of the fast one."""
+
 SEND_TIMEOUT = 5.0
 QUIET_TIME = 5.0
+LATE = 8.0
+"""Seconds after which a request lands whose sender was killed, or got no answer: within timeout and quiet time."""
 
 _DURABLE = """SELECT state, token, maybe_sent, attempts + takeovers, cancel, seq, parts_done, lane,
     (SELECT min(seq) FROM work AS other WHERE other.lane = work.lane AND other.settled_at IS NULL)
@@ -91,12 +97,12 @@ class Provider(Channel):
             if behaviour == "refuse":
                 return Receipt.failed("provider.refused", "it does not like it")
             return Receipt.failed("provider.busy", "come back later", retryable=True, retry_after=0.5)
-        provider_id = self._take(delivery, lands=world.clock.monotonic() + (0.0 if behaviour != "lose" else 8.0))
+        provider_id = self._take(delivery, lands=world.clock.monotonic() + LATE)
         world.reach("call: inside, after the provider took it")
         if delivery.attempt > 1:
             world.reach("recovery: right after a resend")
         if behaviour == "slow":
-            await anyio.sleep(0.5 if world.hangs and delivery.attempt % 2 else 0.01)
+            await anyio.sleep(SLOW_AT_A_STOP if world.hangs and delivery.attempt % 2 else SLOW)
         if behaviour == "lose":
             raise ConnectionResetError("the reply was lost")
         return Receipt.sent(provider_id)
@@ -106,6 +112,8 @@ class Provider(Channel):
             return "refuse"  # until an operator has it sent again
         if self.world.calm:
             return "take"
+        if delivery.event.room_id in ("erased", "left") and delivery.attempt == 1:
+            return "slow"  # so that operations meet it
         return Random(f"{self.world.seed} {self.channel_id} {text} {delivery.attempt}").choice(self.behaviours)
 
     def _take(self, delivery: Delivery, lands: float) -> str:

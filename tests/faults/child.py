@@ -84,6 +84,7 @@ async def _live(orders: Orders, tally: Tally) -> int:
     )
     kit = RoomKit(store, clock=clock)
     furnish(kit, world)
+    history.add("opened", process=os.getpid())
     await kit.__aenter__()
     try:
         with anyio.move_on_after(PATIENCE if orders.stop_after is None else orders.stop_after) as scope:
@@ -91,7 +92,7 @@ async def _live(orders: Orders, tally: Tally) -> int:
                 await make_rooms(kit)
                 history.add("furnished")
             actors = Actors(kit, world, orders.plan)
-            history.add("began", recovers=orders.is_recovering)
+            history.add("began")
             await actors.run()
             while await kit.idle():
                 await clock.sleep_until(clock.monotonic() + 1.0)

@@ -29,12 +29,14 @@ import anyio
 from tests.faults.boundaries import BOUNDARIES, Tally, table
 from tests.faults.child import FINISHED, STOPPED, STUCK, Orders, live, make_template
 from tests.faults.oracle import is_sound, judge, judge_stop, read_case
-from tests.faults.scenario import OPERATIONS, Plan
+from tests.faults.scenario import OPERATIONS, WITHDRAWALS, Plan
 
 WORKERS = 2
 TEMPLATE = "template.db"
 PATIENCE = 60.0
 """Seconds for one process of a case."""
+
+CASES_AT_RANDOM = 12
 
 AT_LEAST = 3
 """How often each boundary has to be reached and killed at."""
@@ -79,6 +81,8 @@ def script_of(aim: str | None, seed: int) -> Script:
     kind = (aim or "").partition(":")[0]
     if kind in OPERATIONS:
         operations.add(kind)
+    if kind == "withdrawal":
+        operations = set(WITHDRAWALS)
     plan = Plan(seed, tuple(sorted(operations)), 5 if kind == "group" or dice.random() < 0.2 else 0)
     first = Kill(after=dice.uniform(0.0, 0.25))
     if aim is None:
@@ -100,7 +104,7 @@ def script_of(aim: str | None, seed: int) -> Script:
 
 
 def _at_random(dice: Random) -> Kill:
-    if dice.random() < 0.2:
+    if dice.random() < 0.3:
         return Kill(stop_after=dice.uniform(0.0, 0.1))
     return Kill(after=dice.uniform(0.0, 0.25))
 
@@ -249,9 +253,9 @@ def kill_at_boundaries(bench: Bench, boundaries: Sequence[str], seed: int, times
 
 
 def kill_at_random(bench: Bench, seed: int, kills: int) -> None:
-    """Kill processes at random moments until so many have been killed in all."""
+    """Kill processes at random moments, in a few cases at least and until so many have been killed in all."""
     number = 0
-    while bench.killed.total() < kills and not bench.is_over:
+    while (number < CASES_AT_RANDOM or bench.killed.total() < kills) and not bench.is_over:
         bench.run(None, seed + number)
         number += 1
 

@@ -45,7 +45,9 @@ class Case(NamedTuple):
 def judge_stop(case: Case) -> list[str]:
     """What a process leaves that was stopped in good order: nothing in its hands, unknown only what was in a call."""
     called = {(line["row"], line["attempt"]) for line in case.lines("called")}
-    findings = [f"{_name(row)} is in flight after the stop" for row in case.rows.values() if row.state == "in_flight"]
+    process = case.lines("opened")[-1]["process"]
+    held = [row for row in case.rows.values() if row.owner is not None and row.owner.startswith(f"{process}:")]
+    findings = [f"{_name(row)} is in flight after the stop" for row in held]
     for row in case.rows.values():
         if row.state is WorkState.UNKNOWN and (row.id, row.attempts + row.takeovers) not in called:
             findings.append(f"{_name(row)} is unknown after the stop, and was not in a call: {row.reason}")

@@ -55,6 +55,8 @@ OPERATIONS = {
 """What an operator does, and to which room."""
 
 
+WITHDRAWALS = ("delete_event", "detach", "close_room")
+
 TRIES = 20
 
 
@@ -264,11 +266,13 @@ class Actors:
         facts = await getattr(self, f"_{operation}")(room_id)
         held = await self._held(room_id)
         self._world.history.add("withdrawn", operation=operation, room=room_id, held=held, **facts)
+        if operation in WITHDRAWALS:
+            self._world.reach("withdrawal: acknowledged")
 
     async def _wait_for_events(self, room_id: str) -> None:
-        """Until there is something that an operation can meet on its way."""
-        for _ in range(200):
-            if any(line["room"] == room_id for line in self._world.history.read("hinted")):
+        """Until there is something that an operation can meet on its way; soon there is, or was."""
+        for _ in range(100):
+            if any(line["room"] == room_id for line in self._world.history.read("taken", "asked")):
                 return
             await anyio.sleep(0.002)
 
@@ -281,7 +285,8 @@ class Actors:
         said = [event for event in await self._kit.get_timeline(room_id) if text_of(event).startswith("m ")]
         if not said:
             return {"event": None}
-        event = self._dice.choice(said)
+        called = {line["event"] for line in self._world.history.read("taken")}
+        event = next((event for event in reversed(said) if event.id in called), said[0])
         await self._kit.delete_event(room_id, event.id)
         return {"event": event.id}
 
