@@ -20,10 +20,9 @@ T = TypeVar("T")
 WAITS = ("settled", "attempted", "committed")
 
 
-def check_wait(wait: str) -> None:
-    """Refuse a word that says nothing about waiting."""
-    if wait not in WAITS:
-        raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
+def no_such_wait(wait: str) -> ValueError:
+    """For a word that says nothing about waiting."""
+    return ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
 
 
 def enter(ports: Ports) -> None:
@@ -62,7 +61,8 @@ class Passage(ABC, Generic[T]):
     """
 
     def __init__(self, ports: Ports, runners: Runners, wait: Wait, claim: Hold | None = None) -> None:
-        check_wait(wait)
+        if wait not in WAITS:
+            raise no_such_wait(wait)
         if claim is None:
             enter(ports)
         self.claim = claim
