@@ -81,7 +81,7 @@ class _Ledger:
             self._note(row, WorkState.SUPPRESSED if row.cancel else outcome.state, outcome)
         if row.cancel:  # code and reason are those of the withdrawal
             return self._end(row._replace(state=WorkState.SUPPRESSED))
-        if not outcome.untouched:
+        if not outcome.untouched or outcome.code is not None:
             row = row._replace(code=outcome.code, reason=outcome.reason)
         due = None if report.due_in is None else self._now + report.due_in
         row = row._replace(state=outcome.state, owner=None, lease_until=None, due=due)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from roomkit_core.errors import DeliveryFailedError, UnsupportedError
 from roomkit_core.models.base import EMPTY, build, evolve
 from roomkit_core.models.channel import ChannelCapabilities, ChannelOutput, RateLimit, Route
-from roomkit_core.models.content import TextContent
+from roomkit_core.models.content import DeleteContent, EditContent, TextContent
 from roomkit_core.models.delivery import Delivery, Receipt, Rendering
 from roomkit_core.models.enums import ChannelCategory, ChannelDirection, EventStatus
 from roomkit_core.models.event import EventSource, RoomEvent, Routing
@@ -157,6 +157,8 @@ class Channel:
     def render(self, content: Any) -> Rendering:
         """The content in the form in which :meth:`send` wants it. Pure; called while the plan is made.
 
+        By default text as one part, and edits and deletions as they are where the channel says that it supports them.
+
         Returns:
             One part for each call to the provider.
 
@@ -164,6 +166,10 @@ class Channel:
             UnsupportedError: The channel cannot carry it; the delivery fails at birth with this error's code and text.
         """
         capabilities = self.capabilities()
+        if (type(content) is DeleteContent and capabilities.supports_delete) or (
+            type(content) is EditContent and capabilities.supports_edit
+        ):
+            return Rendering((content,))
         if type(content) is not TextContent or ChannelMediaType.TEXT not in capabilities.media_types:
             raise UnsupportedError(
                 f"channel {self.channel_id!r} cannot carry {content.type} content", code="content.unsupported"

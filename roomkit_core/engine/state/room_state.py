@@ -147,7 +147,9 @@ class RoomState:
                 weight = ROOM_BYTES + sum(map(weight_of, tail))
             tail.extend(packed)
             for event in packed:
-                weight += weight_of(event)
+                weight += EVENT_BYTES + len(event[BODY])
+                if event[METADATA] or event[RAW]:
+                    weight += _rare_weight(event)
                 if event[CREATED] > active and event[CHANNEL_TYPE] != SYSTEM:
                     active = event[CREATED]
         state = _new(RoomState)  # bare: one is made for every message
@@ -208,4 +210,8 @@ def _moment(active: datetime | None) -> int:
 
 def weight_of(packed: Packed) -> int:
     """How many bytes an event takes, estimated: a fixed part, and whatever of it can be long."""
-    return EVENT_BYTES + len(packed[BODY]) + len(packed[METADATA] or "") + len(packed[RAW] or "")
+    return EVENT_BYTES + len(packed[BODY]) + _rare_weight(packed)
+
+
+def _rare_weight(packed: Packed) -> int:
+    return len(packed[METADATA] or "") + len(packed[RAW] or "")

@@ -24,10 +24,9 @@ TURN = 0.002
 WAITS = ("settled", "attempted", "committed")
 
 
-def check_wait(wait: str) -> None:
-    """Refuse a word that says nothing about waiting."""
-    if wait not in WAITS:
-        raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
+def no_such_wait(wait: str) -> ValueError:
+    """For a word that says nothing about waiting."""
+    return ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
 
 
 def enter(ports: Ports) -> None:
@@ -69,7 +68,8 @@ class Passage(ABC, Generic[T]):
     """
 
     def __init__(self, ports: Ports, runners: Runners, wait: Wait, claim: Hold | None = None) -> None:
-        check_wait(wait)
+        if wait not in WAITS:
+            raise no_such_wait(wait)
         background = ports.background
         background.check()
         if background.draining and claim is None:

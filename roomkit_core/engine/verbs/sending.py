@@ -7,7 +7,7 @@ from datetime import datetime
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Unit
-from roomkit_core.engine.steps.passage import check_wait
+from roomkit_core.engine.steps.passage import WAITS, no_such_wait
 from roomkit_core.engine.steps.scheduled import schedule
 from roomkit_core.engine.steps.send import Send, key_of
 from roomkit_core.engine.steps.write import in_chain
@@ -22,7 +22,8 @@ async def send(
     """Bring the event in now, or write down that it has to be said later."""
     if at is None:
         return await Send(ports, runners, event, wait, idempotency_key).go()
-    check_wait(wait)
+    if wait not in WAITS:
+        raise no_such_wait(wait)
     if at.tzinfo is None:
         raise ValueError("at must be an aware datetime: say in which time zone it is meant")
     event = in_chain(event, ports)
