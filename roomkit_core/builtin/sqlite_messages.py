@@ -22,7 +22,7 @@ from roomkit_core.models.packing import CREATED, INDEX, ROOM
 from roomkit_core.models.room import Version
 from roomkit_core.models.work import OPEN_STATES, WorkRow
 
-_APPEND = """UPDATE heads SET commit_id = ?1, next_index = next_index + 1, active = ?2, updated = max(updated, ?2)
+APPEND = """UPDATE heads SET commit_id = ?1, next_index = next_index + 1, active = ?2, updated = max(updated, ?2)
     WHERE room_id = ?3 AND epoch = ?4 AND commit_id = ?5 AND next_index = ?6"""
 
 _new = tuple.__new__
@@ -49,7 +49,7 @@ def commit_messages(session: Session, batches: Sequence[Batch]) -> list[Committe
         heads.append((changes.commit_id, entry[CREATED], room_id, epoch, former, entry[INDEX]))
         events.append(entry)
     try:
-        if session.each(_APPEND, heads) < len(heads):
+        if session.each(APPEND, heads) < len(heads):
             raise Apart
         session.each(INSERT_EVENT, events)
         _decide(session, batches)
