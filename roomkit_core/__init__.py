@@ -18,7 +18,7 @@ _EXPORTS = {
         "ConversationTakenError DeliveryFailedError DuplicateError EventNotFoundError HookError IdentityNotFoundError "
         "KitStateError ParticipantNotFoundError PluginError ProcessTimeoutError RoomClosedError RoomExistsError "
         "RoomKitError RoomNotFoundError SourceAlreadyAttachedError SourceNotFoundError StaleLeaseError StoreBusyError "
-        "StoreError UnsupportedError VoiceBackendNotConfiguredError VoiceNotConfiguredError"
+        "StoreError UnsupportedError VoiceBackendNotConfiguredError VoiceNotConfiguredError WorkNotFoundError"
     ),
     "roomkit_core.models.enums": (
         "Access BreakerState ChannelCategory ChannelDirection DeleteType DeliveryMode DeliveryState EventStatus "
@@ -44,6 +44,7 @@ _EXPORTS = {
     ),
     "roomkit_core.models.hook": "FrameworkEvent HookResult InjectedEvent",
     "roomkit_core.models.context": "RoomContext",
+    "roomkit_core.models.story": "Cancellation Cancelling Pause Story StoryStep Trouble WorkView",
     "roomkit_core.models.work": "Attempt Outcome WorkKind WorkRow WorkState",
     "roomkit_core.models.changes": "ABSENT ChangeSet Committed Discharge KeyResult Refused Value Withdrawal",
     "roomkit_core.interfaces.channel": "Channel",
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from roomkit_core.errors import UnsupportedError as UnsupportedError
     from roomkit_core.errors import VoiceBackendNotConfiguredError as VoiceBackendNotConfiguredError
     from roomkit_core.errors import VoiceNotConfiguredError as VoiceNotConfiguredError
+    from roomkit_core.errors import WorkNotFoundError as WorkNotFoundError
     from roomkit_core.interfaces.channel import Channel as Channel
     from roomkit_core.interfaces.clock import Clock as Clock
     from roomkit_core.interfaces.identity import IdentityResolver as IdentityResolver
@@ -195,6 +197,13 @@ if TYPE_CHECKING:
     from roomkit_core.models.room import Room as Room
     from roomkit_core.models.room import RoomTimers as RoomTimers
     from roomkit_core.models.room import Version as Version
+    from roomkit_core.models.story import Cancellation as Cancellation
+    from roomkit_core.models.story import Cancelling as Cancelling
+    from roomkit_core.models.story import Pause as Pause
+    from roomkit_core.models.story import Story as Story
+    from roomkit_core.models.story import StoryStep as StoryStep
+    from roomkit_core.models.story import Trouble as Trouble
+    from roomkit_core.models.story import WorkView as WorkView
     from roomkit_core.models.task import Observation as Observation
     from roomkit_core.models.task import Task as Task
     from roomkit_core.models.work import Attempt as Attempt
@@ -216,6 +225,8 @@ __all__ = [
     "AudioContent",
     "Breaker",
     "BreakerState",
+    "Cancellation",
+    "Cancelling",
     "ChangeSet",
     "Channel",
     "ChannelAlreadyRegisteredError",
@@ -294,6 +305,7 @@ __all__ = [
     "ParticipantNotFoundError",
     "ParticipantRole",
     "ParticipantStatus",
+    "Pause",
     "PluginError",
     "PluginInfo",
     "ProcessTimeoutError",
@@ -326,6 +338,8 @@ __all__ = [
     "StaleLeaseError",
     "StoreBusyError",
     "StoreError",
+    "Story",
+    "StoryStep",
     "SystemContent",
     "Task",
     "TaskStatus",
@@ -334,6 +348,7 @@ __all__ = [
     "Ticket",
     "TokenBucketRateLimiter",
     "ToolCallContent",
+    "Trouble",
     "UnsupportedError",
     "Value",
     "Version",
@@ -344,8 +359,10 @@ __all__ = [
     "Withdrawal",
     "WorkFilter",
     "WorkKind",
+    "WorkNotFoundError",
     "WorkRow",
     "WorkState",
+    "WorkView",
     "__version__",
     "hookimpl",
     "retry_with_backoff",

@@ -13,6 +13,7 @@ from anyio.abc import TaskStatus
 from roomkit_core.engine.steps.inbound import Inbound
 from roomkit_core.engine.steps.send import outgoing
 from roomkit_core.engine.verbs import assembly
+from roomkit_core.engine.verbs.deliveries import Deliveries
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.sending import send
 from roomkit_core.engine.verbs.state import KeyValue
@@ -360,6 +361,11 @@ class RoomKit:
     def rooms(self) -> Rooms:
         """Newer verbs about rooms; see :meth:`Rooms.read`."""
         return self._engine.rooms
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Owed work: list, explain, retry, cancel, purge, pause; see :meth:`Deliveries.why`."""
+        return self._engine.deliveries
 
     async def create_room(
         self,

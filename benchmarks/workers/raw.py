@@ -60,7 +60,8 @@ def _values(db: sqlite3.Connection, batches: int) -> list[tuple[Rows, Rows]]:
             message[ID], message[ROOM], message[INDEX] = f"{message[ID][:20]}-{number:06}-{room_id}", room_id, index
             message[CREATED] += 1
             commit_id = f"{commits[room_id][:20]}-{number:06}"
-            heads.append((commit_id, message[CREATED], room_id, epoch, commits[room_id], index))
+            moment = message[CREATED]
+            heads.append((commit_id, moment, moment, room_id, epoch, commits[room_id], index))
             events.append(tuple(message))
             commits[room_id] = commit_id
         made.append((heads, events))

@@ -45,6 +45,7 @@ class Background:
         self.new_bounds: type[Bounds] = Bounds
         self.draining = False
         self.closed = False
+        self.last_turn = 0.0
 
     def on_first_use(self, start_up: Callable[[], Awaitable[None]]) -> None:
         """What has to be done before the first verb of a kit that nobody entered."""
@@ -60,6 +61,11 @@ class Background:
         """The start is through."""
         self._start_up = None
         self.is_started = True
+
+    async def let_others(self, now: float) -> None:
+        """Let every other task that is ready take its turn, and remember when that was (by the kit's clock)."""
+        self.last_turn = now
+        await anyio.lowlevel.cancel_shielded_checkpoint()
 
     # --- the event loop ---
 
@@ -135,7 +141,7 @@ class Background:
         task.add_done_callback(self._ended)
 
     def watch(self, job: Job) -> None:
-        """Start a job that runs as long as the kit does; :meth:`quiet` does not wait for it, :meth:`cancel` ends it."""
+        """Start a job that is no work: :meth:`quiet` does not wait for it, :meth:`cancel` ends it."""
         self._services += 1
         context = Context()
         if self._group is not None:

@@ -14,7 +14,7 @@ from roomkit_core.models.changes import Key
 from roomkit_core.models.message import InboundMessage
 from roomkit_core.models.work import WorkState
 
-_ACCEPTED = """SELECT id, state FROM work WHERE key_name = ?3 AND key_channel = ?1 AND key_sender = ?2
+_ACCEPTED = """SELECT id, state FROM work WHERE key_channel = ? AND key_sender = ? AND key_name = ?
     ORDER BY seq DESC LIMIT 1"""
 
 

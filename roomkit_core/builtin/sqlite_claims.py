@@ -112,7 +112,8 @@ def renew(session: Session, claims: Sequence[tuple[str, int]], lease: int) -> li
         row_id
         for row_id, token in claims
         if not session.run(
-            "UPDATE work SET lease_until = ?1, ready = ?1 + quiet WHERE id = ?2 AND token = ?3 AND state = 'in_flight'",
+            "UPDATE work SET lease_until = ?, ready = ? + quiet WHERE id = ? AND token = ? AND state = 'in_flight'",
+            until,
             until,
             row_id,
             token,

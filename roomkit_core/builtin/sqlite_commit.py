@@ -26,8 +26,8 @@ _EXISTS, _GONE, _STALE, _LOST = Refused("exists"), Refused("gone"), Refused("sta
 Head = tuple[str, str, int]
 """(epoch, commit id, next index) of a room."""
 
-MOVE_HEAD = """UPDATE heads SET commit_id = ?1, next_index = ?2, active = ?3, updated = max(updated, ?3)
-    WHERE room_id = ?4"""
+MOVE_HEAD = """UPDATE heads SET commit_id = ?, next_index = ?, active = ?, updated = max(updated, ?)
+    WHERE room_id = ?"""
 
 
 def commit(session: Session, batch: Batch) -> Answer:
@@ -185,7 +185,8 @@ def _place(session: Session, batch: Batch, index: int) -> tuple[Packed, ...]:
 
 def _move_head(session: Session, changes: ChangeSet, index: int, events: tuple[Packed, ...]) -> None:
     if events:
-        session.run(MOVE_HEAD, changes.commit_id, index + len(events), events[-1][CREATED], changes.room_id)
+        moment = events[-1][CREATED]
+        session.run(MOVE_HEAD, changes.commit_id, index + len(events), moment, moment, changes.room_id)
     else:
         session.run("UPDATE heads SET commit_id = ? WHERE room_id = ?", changes.commit_id, changes.room_id)
 

@@ -22,8 +22,8 @@ from roomkit_core.models.packing import CREATED, INDEX, ROOM
 from roomkit_core.models.room import Version
 from roomkit_core.models.work import OPEN_STATES, WorkRow
 
-APPEND = """UPDATE heads SET commit_id = ?1, next_index = next_index + 1, active = ?2, updated = max(updated, ?2)
-    WHERE room_id = ?3 AND epoch = ?4 AND commit_id = ?5 AND next_index = ?6"""
+APPEND = """UPDATE heads SET commit_id = ?, next_index = next_index + 1, active = ?, updated = max(updated, ?)
+    WHERE room_id = ? AND epoch = ? AND commit_id = ? AND next_index = ?"""
 
 _new = tuple.__new__
 
@@ -46,7 +46,8 @@ def commit_messages(session: Session, batches: Sequence[Batch]) -> list[Committe
         room_id = changes.room_id
         if entry[ROOM] != room_id:
             raise Apart
-        heads.append((changes.commit_id, entry[CREATED], room_id, epoch, former, entry[INDEX]))
+        moment = entry[CREATED]
+        heads.append((changes.commit_id, moment, moment, room_id, epoch, former, entry[INDEX]))
         events.append(entry)
     try:
         if session.each(APPEND, heads) < len(heads):

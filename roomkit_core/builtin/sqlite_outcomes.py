@@ -12,6 +12,8 @@ from roomkit_core.builtin.sqlite_work import NOTE_ATTEMPT, PROMOTE, attempt, fin
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.work import GOOD_ENDS, OPEN_STATES, Outcome, WorkRow, WorkState
 
+_CANCEL = "UPDATE work SET cancel = 1, code = ?, reason = ? WHERE seq = ?"
+
 _IN_FLIGHT, _UNKNOWN = WorkState.IN_FLIGHT, WorkState.UNKNOWN
 
 
@@ -48,7 +50,7 @@ class _Ledger:
         self._now = session.now
         self._changes: list[Values] = []
         self._ends: list[Values] = []
-        self._lanes: list[tuple[int, str | None]] = []
+        self._lanes: list[tuple[int, int, str | None]] = []
         self._attempts: list[Values] = []
         self._names: list[tuple[str, str, str]] = []
 
@@ -102,7 +104,7 @@ class _Ledger:
         row = row._replace(settled_at=self._now, owner=None, lease_until=None, due=None)
         self._ends.append(end_values(row))
         if row.lane:  # whoever is in flight is the head of its lane
-            self._lanes.append((self._now, pack_lane(row.lane)))
+            self._lanes.append((self._now, self._now, pack_lane(row.lane)))
         return row
 
     def write(self) -> None:
@@ -133,7 +135,7 @@ def withdraw(session: Session, room_id: str | None, withdrawal: Withdrawal) -> N
     rows = open_rows(session, " AND ".join(where), values)
     for row in rows:
         if row.state is _IN_FLIGHT:
-            session.run("UPDATE work SET cancel = 1, code = ?1, reason = ?1 WHERE seq = ?2", withdrawal.reason, row.seq)
+            session.run(_CANCEL, withdrawal.reason, withdrawal.reason, row.seq)
     end_waiting(
         session,
         [

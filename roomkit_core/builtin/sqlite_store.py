@@ -292,7 +292,7 @@ class SQLiteStore(ConversationStore):
         return await self._page(lambda db: finding.history(db, row_id))
 
     async def find_keys(self, name: str) -> list[DecidedKey]:
-        return await self._page(lambda db: decided_keys(reads.array(db, FIND_KEYS, name)))
+        return await self._page(lambda db: decided_keys(reads.array(db, FIND_KEYS, name, name)))
 
     async def has_open(self, lane: tuple[str, ...]) -> bool:
         statement = "SELECT 1 FROM work WHERE lane = ? AND settled_at IS NULL LIMIT 1"

@@ -111,6 +111,10 @@ class RetrySuite(StoreContract):
         assert copy.seq > old.seq
         assert await state_of(store, tried) == old
         assert await store.work_history("retry") == []
+        assert ids(await store.list_work(WorkFilter(name="SM1"))) == ["held", "retry"]
+        assert await store.note_receipt("sms", "SM1", "delivered", 0)
+        ranks = [row.receipt_rank for row in await store.list_work(WorkFilter(name="SM1"))]
+        assert ranks == ["none", "delivered"]
 
     async def test_a_retry_into_an_empty_lane_is_claimed_at_birth(
         self, store: ConversationStore, tried: WorkRow, clock: ManualClock

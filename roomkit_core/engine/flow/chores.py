@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from roomkit_core.engine.flow.gates import Gates
+from functools import partial
+
+from roomkit_core.engine.flow.gate import Gate
+from roomkit_core.engine.flow.gates import PATIENCE, Gates
 from roomkit_core.engine.flow.holdings import Holdings
+from roomkit_core.engine.flow.notices import Notices
 from roomkit_core.engine.flow.pump import Chore
 from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.signs import read_pauses
 from roomkit_core.errors import StoreError
 from roomkit_core.hooks.node import inside
 from roomkit_core.interfaces.store import Cutoffs
@@ -14,6 +19,8 @@ EXPIRE_EVERY = 5.0
 PURGE_EVERY = 60.0
 PROBE_EVERY = 1.0
 READY_EVERY = 1.0
+PAUSES_EVERY = 1.0
+NOTICES_EVERY = 1.0
 PURGE_LIMIT = 1_000
 
 HOUR = 3_600_000_000  # microseconds
@@ -60,27 +67,28 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
         except StoreError:
             return
 
-    is_asking = False
+    async def ask(gate: Gate) -> None:
+        with inside(ports.kit, "channel"):
+            await gate.ask_ready(PATIENCE)
 
-    async def ask() -> None:
-        nonlocal is_asking
-        try:
-            with inside(ports.kit, "channel"):
-                await gates.ask_ready()
-        finally:
-            is_asking = False
+    async def ready() -> None:
+        """Beside the pump, which waits for no channel: who is slow to answer holds up nobody else (PROTOCOL L14)."""
+        for gate in gates.to_ask():
+            ports.background.watch(partial(ask, gate))
 
-    async def ask_ready() -> None:
-        """In a task of its own: a channel that does not answer holds up no heartbeat."""
-        nonlocal is_asking
-        if not is_asking and gates.has_questions:
-            is_asking = True
-            ports.background.watch(ask)
+    async def obey() -> None:
+        """What an operator has paused may have been said beside this kit."""
+        orders = gates.orders
+        pauses = await read_pauses(ports.store)
+        if gates.orders == orders:
+            gates.set_paused(pause.channel_id for pause in pauses)
 
     return (
         Chore("heartbeat", ports.lease / 3, holdings.renew),
         Chore("expire", EXPIRE_EVERY, expire),
         Chore("purge", PURGE_EVERY, purge),
         Chore("probe", PROBE_EVERY, probe),
-        Chore("ready", READY_EVERY, ask_ready),
+        Chore("ready", READY_EVERY, ready),
+        Chore("pauses", PAUSES_EVERY, obey, is_first=True),
+        Chore("notices", NOTICES_EVERY, Notices(ports, gates).publish),
     )

@@ -41,6 +41,7 @@ class Gate:
         "_asks_ready",
         "_clear",
         "_gates",
+        "_is_being_asked",
         "_is_paused",
         "_is_ready",
         "_is_tripped",
@@ -56,7 +57,7 @@ class Gate:
 
     def __init__(self, gates: Gates, channel: Channel) -> None:
         self._gates = gates
-        self._is_paused = False
+        self._is_paused = channel.channel_id in gates.paused
         self._is_tripped = False
         self._woke = False
         self.running = 0
@@ -79,6 +80,11 @@ class Gate:
                 return permit
         self.stand_behind()
         return None
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether a call whose permit was taken before must not be made any more: paused, not ready, breaker open."""
+        return not self._clear and (self._is_paused or not self._is_ready or self.breaker.is_open)
 
     def stand_behind(self) -> None:
         """A row waits here; what is born from now on has its place behind it."""
@@ -161,6 +167,7 @@ class Gate:
         self.is_registered = True
         self._limit = channel.rate_limit
         self._asks_ready = type(channel).ready is not Channel.ready
+        self._is_being_asked = False
         self._is_ready = not self._asks_ready
         self._why_not: str | None = None  # nobody asked yet
         self._refresh()
@@ -211,11 +218,15 @@ class Gate:
         """Ask the channel whether it is ready, for at most ``patience`` seconds; a raise and a silence are a no."""
         channel = self.channel
         why_not = f"no answer within {patience:g} s"
+        self._is_being_asked = True
         try:
             with anyio.move_on_after(patience):
                 why_not = "" if await channel.ready() else "it says so"
         except Exception as error:
             why_not = f"{type(error).__name__}: {error}"
+        finally:
+            if self.channel is channel:
+                self._is_being_asked = False
         if not self.is_registered or self.channel is not channel:
             return
         if why_not != self._why_not:  # a change is logged, not every poll
@@ -227,9 +238,24 @@ class Gate:
         self.set_ready(not why_not)
 
     @property
+    def obstacle(self) -> str | None:
+        """What keeps the next row of the channel waiting, as a code for ``why``; None if nothing does."""
+        if self._is_paused:
+            return "waits.paused"
+        if not self._is_ready:
+            return "waits.not_ready" if self.is_registered else "waits.not_registered"
+        if self.running >= self.channel.max_in_flight:
+            return "waits.busy"
+        now = self._gates.clock.monotonic() + ROUNDING
+        if self.breaker.opens_at is None or self.breaker.opens_at > now:
+            return "waits.breaker"
+        opens_at = self.opens_at()
+        return "waits.rate" if opens_at is None or opens_at > now else None
+
+    @property
     def asks_ready(self) -> bool:
-        """Whether it makes sense to ask the channel."""
-        return self.is_registered and self._asks_ready
+        """Whether it makes sense to ask the channel now."""
+        return self.is_registered and self._asks_ready and not self._is_being_asked
 
     def _refresh(self) -> None:
         """Work out whether anything can stand in the way: the ticket of the undisturbed channel, or 0."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import anyio
@@ -36,6 +36,10 @@ class Gates:
         emit: Told ``circuit_breaker_opened`` and ``circuit_breaker_closed`` with ``channel_id`` and ``data``.
         wake: Told a gate at which rows may be waiting, when it refused the first of them and whenever something other
             than time may have opened it since. Synchronous and cheap: the pump looks at :meth:`Gate.opens_at` later.
+
+    Attributes:
+        paused: The channels that are paused, whether they are registered or not.
+        orders: How often that was said: what was read before the last order is out of date.
     """
 
     def __init__(
@@ -53,6 +57,22 @@ class Gates:
         self.wake = wake
         self._emit = emit
         self._gates: dict[str, Gate] = {}
+        self.paused: frozenset[str] = frozenset()
+        self.orders = 0
+
+    def set_paused(self, channel_ids: Iterable[str]) -> None:
+        """These channels are paused and no others, also those that are registered later."""
+        self.orders += 1
+        self.paused = frozenset(channel_ids)
+        for channel_id, gate in list(self._gates.items()):
+            if gate.is_paused and channel_id not in self.paused:
+                gate.resume()
+            elif not gate.is_paused and channel_id in self.paused:
+                gate.pause()
+
+    def registered(self) -> list[Gate]:
+        """The gates of registered channels."""
+        return [gate for gate in self._gates.values() if gate.is_registered]
 
     def register(self, channel: Channel) -> Gate:
         """The gate of a channel; with pause and breaker of its predecessor, if there was one."""
@@ -89,11 +109,6 @@ class Gates:
         moments = (gate.opens_at() for gate in self.waiting())
         return min((moment for moment in moments if moment is not None), default=None)
 
-    @property
-    def has_questions(self) -> bool:
-        """Whether any channel has something to say about its readiness."""
-        return any(gate.asks_ready for gate in self._gates.values())
-
     async def ask_ready(self, patience: float = PATIENCE) -> None:
         """Ask every channel that has something to say about it whether it is ready, side by side.
 
@@ -101,8 +116,12 @@ class Gates:
             patience: Seconds after which a silence is a no.
         """
         async with anyio.create_task_group() as group:
-            for gate in [gate for gate in self._gates.values() if gate.asks_ready]:
+            for gate in self.to_ask():
                 group.start_soon(gate.ask_ready, patience)
+
+    def to_ask(self) -> list[Gate]:
+        """The gates whose channels have something to say about whether they are ready, and are not being asked."""
+        return [gate for gate in self._gates.values() if gate.asks_ready]
 
     def tell(self, event: str, gate: Gate) -> None:
         """A breaker opened or closed."""

@@ -101,9 +101,8 @@ class Holdings:
             StaleLeaseError: Another holder has the row; no call may be made.
             StoreError: The store cannot tell; no call may be made either.
         """
-        if not hold.is_lost and self._clock.monotonic() + seconds + MARGIN <= hold.deadline:
-            return
-        if not hold.is_lost:
+        # Again after each renewal: its answer may have been on its way for longer than the lease holds.
+        while not hold.is_lost and self._clock.monotonic() + seconds + MARGIN > hold.deadline:
             hold.lease = max(hold.lease, seconds + 2 * MARGIN)
             await self._renew([hold], hold.lease)
         if hold.is_lost:
@@ -129,10 +128,13 @@ class Holdings:
 
     async def _renew(self, holds: list[Hold], lease: float) -> None:
         since = self._clock.monotonic()
-        lost = set(await self._store.renew([(hold.row_id, hold.token) for hold in holds], lease=lease))
-        for hold in holds:
-            if hold.row_id in lost:
-                log.warning("row %s was taken over; what this kit does about it ends", hold.row_id)
+        claims = [(hold.row_id, hold.token) for hold in holds]
+        lost = set(await self._store.renew(claims, lease=lease))
+        for hold, (row_id, token) in zip(holds, claims, strict=True):
+            if row_id not in self._live or hold.token != token:
+                continue  # it has ended, or begun anew, while the store was asked
+            if row_id in lost:
+                log.warning("row %s was taken over; what this kit does about it ends", row_id)
                 hold.lose()
             else:
                 hold.deadline = since + lease

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from anyio import CancelScope
@@ -22,6 +23,12 @@ log = logging.getLogger("roomkit.pump")
 POLL = 1.0
 """Seconds between two looks, if nothing calls for one earlier."""
 
+MAX_WAKES = 10_000
+"""So many moments are remembered at which to look; what is due at others is found within :data:`POLL`."""
+
+ROUNDING = 2e-6
+"""Seconds: rows are due at whole microseconds, and whoever looks at the very moment may be a fraction too early."""
+
 
 class Chore(NamedTuple):
     """Something that is done again and again.
@@ -30,11 +37,13 @@ class Chore(NamedTuple):
         name: For logs.
         every: Seconds between two runs.
         run: Does it. A raise is logged, and it comes again.
+        is_first: It is also done before anything is claimed, and the kit does not start if it raises then.
     """
 
     name: str
     every: float
     run: Callable[[], Awaitable[None]]
+    is_first: bool = False
 
 
 class Pump:
@@ -51,6 +60,7 @@ class Pump:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._next = 0.0
+        self._wakes: list[float] = []  # a heap
         self._sleep: CancelScope | None = None
         self._ran: dict[str, float] = {}
         self.last_look: float | None = None
@@ -62,8 +72,17 @@ class Pump:
         """Seconds since the last complete look, or since the start; 0.0 before it."""
         return 0.0 if self.last_look is None else self._ports.clock.monotonic() - self.last_look
 
+    async def begin(self) -> None:
+        """Do what has to be done before the first row is claimed."""
+        for chore in self.chores:
+            if chore.is_first:
+                await chore.run()
+
     def wake_at(self, moment: float) -> None:
-        """Look at this monotonic time at the latest; never waits."""
+        """Look at this monotonic time; never waits. Others who are to be woken earlier or later still are."""
+        moment += ROUNDING
+        if len(self._wakes) < MAX_WAKES:
+            heappush(self._wakes, moment)
         if moment < self._next:
             self._next = moment
             if self._sleep is not None:
@@ -74,12 +93,19 @@ class Pump:
         clock = self._ports.clock
         self.last_look = clock.monotonic()
         while not self._ports.background.closed:
-            self._next = clock.monotonic() + POLL
+            self._plan_next(clock.monotonic())
             await self.look()
             while clock.monotonic() < self._next:
                 with CancelScope() as self._sleep:
                     await clock.sleep_until(self._next)
                 self._sleep = None
+
+    def _plan_next(self, now: float) -> None:
+        """When to look after the look that begins now, which is for all whose moment has come."""
+        wakes = self._wakes
+        while wakes and wakes[0] <= now:
+            heappop(wakes)
+        self._next = min(now + POLL, wakes[0]) if wakes else now + POLL
 
     async def look(self) -> None:
         """Do the chores that are due, then let every pool find what is due."""

@@ -19,6 +19,7 @@ from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.holdings import Hold, Holdings
 from roomkit_core.engine.flow.settling import settle
 from roomkit_core.engine.flow.work import HANDED_BACK, INTERRUPTED, Handler, Verdict, Work
+from roomkit_core.engine.pure.verdicts import give_up
 from roomkit_core.engine.state.pools import Permit, Pool
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
@@ -71,6 +72,7 @@ class Runners:
         self,
         row: WorkRow,
         pool: Pool,
+        permit: Permit | None,
         since: float,
         lease: float,
         event: RoomEvent | None = None,
@@ -82,6 +84,7 @@ class Runners:
         Args:
             row: The row.
             pool: Its pool.
+            permit: Its place there, taken before the claim was asked for; None to take one now.
             since: Monotonic time from before the claim was sent.
             lease: Seconds for which the claim holds.
             event: What the row is about.
@@ -91,8 +94,10 @@ class Runners:
         hold = self.holdings.take(row, since, lease)
         if hold is None:
             return False
-        permit = None if self._exclusion.is_wanted else pool.take()
-        if permit is None:  # while the commit took its time, another one took the place, or the gate was closed
+        permit = permit or pool.take()
+        if permit is None or pool.is_shut or self._exclusion.is_wanted:  # closed while the commit took its time
+            if permit is not None:
+                permit.give_back()
             self._ports.background.spawn(self._hand_back, pool, hold)
             return False
         self._live[row.lane] += 1
@@ -127,12 +132,19 @@ class Runners:
         pool.is_looking = False
         await self._run(pool, None)
 
-    async def _hand_back(self, pool: Pool, hold: Hold) -> None:
+    def return_unused(self, row: WorkRow, since: float, lease: float) -> None:
+        """Give back a row that was claimed at birth and whose channel is gone: another kit may have it."""
+        hold = self.holdings.take(row, since, lease)
+        if hold is not None:
+            self._ports.background.spawn(self._hand_back, None, hold)
+
+    async def _hand_back(self, pool: Pool | None, hold: Hold) -> None:
         try:
             await settle(self._ports, hold, HANDED_BACK)
         finally:
             self.holdings.end(hold)
-        self.look(pool)
+        if pool is not None:
+            self.look(pool)
 
     # --- who waits ---
 
@@ -154,7 +166,11 @@ class Runners:
         for row_id, (following, row) in list(self._waiting.items()):
             if row.lane != lane:
                 continue
-            found = await self._ports.store.list_work(WorkFilter(row_id=row_id), limit=1)
+            try:
+                found = await self._ports.store.list_work(WorkFilter(row_id=row_id), limit=1)
+            except StoreError:  # nobody knows; whoever waits does so until its patience is over
+                log.warning("it cannot be read whether row %s goes on here", row_id, exc_info=True)
+                continue
             is_theirs = not found or not found[0].is_open or found[0].owner not in (None, self._ports.owner)
             if is_theirs and self._waiting.pop(row_id, None) is not None:
                 following.queued_done()
@@ -170,13 +186,8 @@ class Runners:
     async def _work(self, work: Work) -> None:
         lane = work.row.lane
         self.worked += 1
-        alone = work.row.takeovers >= ALONE_FROM
         try:
-            await self._exclusion.enter(alone=alone)
-            try:
-                await self._handle(work)
-            finally:
-                self._exclusion.leave(alone=alone)
+            await self._handle(work)
         finally:
             self.holdings.end(work.hold)
             if work.hold.has_called:
@@ -188,8 +199,6 @@ class Runners:
                 del self._live[lane]
             if work.done is not None:
                 work.done()
-            if alone:
-                self._wake_at(self._ports.clock.monotonic())  # nothing else was begun meanwhile
         if self._waiting:
             await self._let_go(lane)
 
@@ -198,9 +207,7 @@ class Runners:
         row, handler = work.row, self._handlers[work.row.kind]
         verdict: Verdict | None = HANDED_BACK
         try:
-            if isinstance(work.pool, Target) and not work.pool.started and not await _has_started(work.pool):
-                return  # handed back
-            verdict = await handler.work(work)
+            verdict = await self._judge(work, handler)
         except StaleLeaseError as error:
             log.info("row %s: %s", row.id, error, extra={"room_id": row.room_id})
             verdict = None
@@ -209,22 +216,38 @@ class Runners:
             verdict = _failed(work, error)
         except BaseException as error:
             if not is_stray(error):
-                verdict = INTERRUPTED if work.hold.is_calling else HANDED_BACK
+                verdict = Verdict(INTERRUPTED, _quiet(row)) if work.hold.is_calling else HANDED_BACK
                 raise
             verdict = _failed(work, error)
         finally:
             if verdict is not None:
                 await self._record(work, handler, verdict)
 
+    async def _judge(self, work: Work, handler: Handler) -> Verdict | None:
+        """What the handler says, or what is clear without it; a row that has to be alone is."""
+        alone = work.row.takeovers >= ALONE_FROM
+        await self._exclusion.enter(alone=alone)
+        try:
+            if isinstance(work.pool, Target) and not work.pool.started and not await _has_started(work.pool):
+                return HANDED_BACK
+            end = give_up(work.row, self._ports.time())
+            return await handler.work(work) if end is None else Verdict(end)
+        finally:
+            self._exclusion.leave(alone=alone)
+            if alone:
+                self._wake_at(self._ports.clock.monotonic())  # nothing else was begun meanwhile
+
     async def _record(self, work: Work, handler: Handler, verdict: Verdict) -> None:
-        since = self._ports.clock.monotonic()
         if not await settle(self._ports, work.hold, verdict):
             return
         if work.following is not None and not verdict.outcome.untouched:
             work.following.outcomes[work.row.id] = verdict.outcome
         if verdict.due_in is not None:
-            self._wake_at(since + verdict.due_in)
-        await handler.settled(work, verdict)
+            self._wake_at(self._ports.clock.monotonic() + verdict.due_in)  # the store counts from when it recorded it
+        try:
+            await handler.settled(work, verdict)
+        except Exception:  # who is told of it is told at most once; the runner goes on
+            log.exception("what follows from the end of row %s failed", work.row.id)
 
     async def _next(self, pool: Pool) -> Work | None:
         """The oldest due head of the pool, if there is one and nothing stands in its way."""
@@ -296,8 +319,13 @@ async def _has_started(target: Target) -> bool:
     return target.started
 
 
+def _quiet(row: WorkRow) -> float:
+    """Seconds until what became of a call that was just under way can be asked: it may still land (PROTOCOL L5)."""
+    return row.quiet / 1_000_000
+
+
 def _failed(work: Work, error: BaseException) -> Verdict:
     code, what = "work.failed", f"{type(error).__name__}: {error}"
     if work.hold.is_calling:
-        return Verdict(Outcome(WorkState.UNKNOWN, code, what), FAILED_PAUSE)
+        return Verdict(Outcome(WorkState.UNKNOWN, code, what), max(FAILED_PAUSE, _quiet(work.row)))
     return Verdict(Outcome(WorkState.PENDING, code, what), FAILED_PAUSE)

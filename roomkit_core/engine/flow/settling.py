@@ -1,7 +1,7 @@
 """Recording what became of a row: tried until it is recorded, or until somebody else has the row.
 
 After an error of the store the *record* is repeated, never the call (PROTOCOL 4): a full disk must not make anybody
-send twice. Meanwhile the runner is held, so a store that takes no records gets no new work either.
+send twice. Meanwhile the lane stands still: nothing of it starts before the record is durable (L1).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ async def settle(ports: Ports, hold: Hold, verdict: Verdict) -> bool:
     """
     pause = 0.1
     is_ours: bool | None = None
+    cancelled: BaseException | None = None
     with CancelScope(shield=True):
         while is_ours is None:
             try:
@@ -41,6 +42,12 @@ async def settle(ports: Ports, hold: Hold, verdict: Verdict) -> bool:
                     return False
                 await ports.clock.sleep_until(ports.clock.monotonic() + pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
+            except BaseException as error:
+                if isinstance(error, Exception) or cancelled is not None:
+                    raise
+                cancelled = error  # asyncio's own cancel() gets through the shield; it comes once
+    if cancelled is not None:
+        raise cancelled
     if not is_ours:
         log.info("row %s is not ours any more", hold.row_id)
     return bool(is_ours)

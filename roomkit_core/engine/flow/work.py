@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
 HANDED_BACK = Verdict(Outcome(WorkState.PENDING, untouched=True), 0.0)
 """Nothing was done: the row is as it was before the claim, and due."""
 
-INTERRUPTED = Verdict(Outcome(WorkState.UNKNOWN, "delivery.interrupted", "the kit was closed during the call"), 0.0)
+INTERRUPTED = Outcome(WorkState.UNKNOWN, "delivery.interrupted", "the kit was closed during the call")
 """The call was made and nobody waited for its answer."""
 
 

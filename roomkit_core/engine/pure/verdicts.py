@@ -13,7 +13,7 @@ from roomkit_core.engine.pure.backoff import retry_delay
 from roomkit_core.models.channel import RetryPolicy
 from roomkit_core.models.delivery import Receipt
 from roomkit_core.models.enums import DeliveryState
-from roomkit_core.models.work import Outcome, WorkRow, WorkState
+from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
 
 MAX_TAKEOVERS = 10
 """After so many holders that never settled a row is given up; more than attempts, so that deploys do not end rows."""
@@ -38,22 +38,38 @@ class Sender(Protocol):
         ...
 
 
-def give_up(row: WorkRow, policy: RetryPolicy | None, now: int) -> Outcome | None:
-    """Why a row that was just claimed is not worked on any more; None if it is.
+def give_up(row: WorkRow, now: int) -> Outcome | None:
+    """Why a row of whatever kind that was just claimed is not worked on any more; None if it is.
+
+    Looked at before the work, because what kills its holders never comes to an end that could be counted (PROTOCOL
+    L13), and because a takeover is a new attempt, which a withdrawn row does not get.
 
     Args:
-        row: The row; ``attempts`` counts the present one.
-        policy: The binding's, if it has one.
+        row: The row.
         now: Microseconds.
     """
+    if row.cancel:
+        return Outcome(WorkState.SUPPRESSED, row.code, row.reason)
     last = f"; last: {row.reason}" if row.reason else ""
     if row.expires_at is not None and row.expires_at <= now:
         return Outcome(WorkState.EXPIRED, "expired", f"its time was over before it was done{last}")
     if row.takeovers > MAX_TAKEOVERS:
-        return Outcome(WorkState.DEAD, "work.takeovers", f"{row.takeovers} holders of it never came back{last}")
-    if policy is not None and row.attempts > policy.max_retries + 1:
-        return Outcome(WorkState.DEAD, "work.attempts", f"{row.attempts - 1} attempts were made{last}")
+        state = WorkState.QUARANTINED if row.kind is WorkKind.INBOUND else WorkState.DEAD
+        return Outcome(state, "work.takeovers", f"{row.takeovers} holders of it never came back{last}")
     return None
+
+
+def spent(row: WorkRow, policy: RetryPolicy | None) -> Outcome | None:
+    """Why a delivery is not tried again by the policy of its binding, if that has one; None if it is.
+
+    Args:
+        row: The row; ``attempts`` counts the present one.
+        policy: The binding's.
+    """
+    if policy is None or row.attempts <= policy.max_retries + 1:
+        return None
+    last = f"; last: {row.reason}" if row.reason else ""
+    return Outcome(WorkState.DEAD, "work.attempts", f"{row.attempts - 1} attempts were made{last}")
 
 
 def part_outcome(receipt: Receipt, parts_done: int) -> Outcome:

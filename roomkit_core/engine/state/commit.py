@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from roomkit_core.engine.pure.lifetimes import lifetime, quiet
 from roomkit_core.engine.pure.permissions import takes_writes
 from roomkit_core.engine.pure.plan import ask_row, share_budget
+from roomkit_core.engine.state.pools import Permit
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.unit_of_work import Entry, Unit
@@ -29,15 +30,23 @@ class Batch:
         events: Row id to the event that the row is about.
         unasked: How many questions were not asked because the loop budget was spent.
         since: Monotonic time from before the batch was handed in, if it has rows.
+        permits: The places that were taken for births, by row id.
     """
 
     events: dict[str, RoomEvent] = EMPTY
     unasked = 0
     since = 0.0
 
+    permits: Mapping[str, Permit] = EMPTY
+
     def __init__(self, changes: ChangeSet, entries: Sequence[Entry]) -> None:
         self.changes = changes
         self.entries = entries
+
+    def give_back(self) -> None:
+        """Free the places that were taken for births and that nobody uses."""
+        for permit in self.permits.values():
+            permit.give_back()
 
 
 def assemble(unit: Unit) -> Batch:
@@ -118,6 +127,7 @@ def _work(unit: Unit, batch: Batch) -> None:
     births = Births(ports)
     changes.work = tuple([births.admit(row) for row, _ in rows])
     changes.lease = births.lease
+    batch.permits = births.permits
     batch.events = {row.id: event for row, event in rows if event is not None}
     batch.unasked = len(questions) - made
     batch.since = ports.clock.monotonic()
@@ -130,13 +140,15 @@ class Births:
         ports: The surroundings.
 
     Attributes:
+        permits: The places of those that ask, by row id. They are taken before the batch is handed in, so that what the
+            store grants is worked on and not handed back; whoever made the births gives back what is not used.
         lease: Seconds for which the claims of the batch have to hold.
     """
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._now = ports.time()
-        self._left: dict[str, int] = {}
+        self.permits: dict[str, Permit] = {}
         self.lease = ports.lease
 
     def admit(self, row: WorkRow) -> WorkRow:
@@ -147,12 +159,10 @@ class Births:
             row = row._replace(expires_at=begins + lifetime(row.kind, pool), quiet=quiet(row.kind, pool))
         if row.state is not WorkState.PENDING or pool is None or (row.due is not None and row.due > self._now):
             return row
-        left = self._left.get(pool.name)
-        if left is None:
-            left = pool.births()
-        self._left[pool.name] = left - 1
-        if left <= 0:
+        permit = pool.take_at_birth()
+        if permit is None:
             return row
+        self.permits[row.id] = permit
         self.lease = max(self.lease, pool.lease)
         return row._replace(state=WorkState.IN_FLIGHT)
 

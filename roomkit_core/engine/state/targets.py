@@ -34,6 +34,11 @@ class Gate(Protocol):
         """Whether a row that is born now would get through."""
         ...
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether a call whose permit was taken before must not be made any more."""
+        ...
+
     def take(self) -> Permit | None:
         """A permit for the next row, whichever that is."""
         ...
@@ -101,9 +106,14 @@ class Target(Pool):
         """How many more rows of it could start now, as far as its limit goes."""
         return self.limit - self.gate.running
 
-    def births(self) -> int:
-        """How many rows that are born now may be claimed at their birth: none before those that wait at the gate."""
-        return self.free if self.gate.is_open else 0
+    @property
+    def is_shut(self) -> bool:
+        """As in the base class."""
+        return self.gate.is_shut
+
+    def take_at_birth(self) -> Permit | None:
+        """As in the base class: nothing overtakes what waits at the gate."""
+        return self.gate.take() if self.gate.is_open else None
 
     def stand_behind(self) -> None:
         """As in the base class."""

@@ -127,6 +127,10 @@ class Aftermath:
             if claimed is not None and pool is not None:
                 self._run(claimed, pool, batch)
                 continue
+            if row.id in batch.permits:
+                batch.permits[row.id].give_back()  # its lane was busy
+            if claimed is not None:  # its channel was unregistered during the commit
+                self.runners.return_unused(claimed, batch.since, batch.changes.lease)
             if row.kind is WorkKind.ASK and self.following is not None:
                 self.runners.wait_for(row, self.following)
             if pool is not None:
@@ -148,8 +152,12 @@ class Aftermath:
         if count is not None:
             count()
         event = batch.events.get(row.id)
-        is_begun = self.runners.start(row, pool, batch.since, batch.changes.lease, event, following, done)
-        if not is_begun and done is not None:
+        permit = batch.permits.get(row.id)
+        if self.runners.start(row, pool, permit, batch.since, batch.changes.lease, event, following, done):
+            return
+        if permit is not None:
+            permit.give_back()
+        if done is not None:
             done()
 
     def _tell_spent(self, batch: Batch) -> None:

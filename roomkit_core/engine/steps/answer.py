@@ -17,7 +17,6 @@ from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.flow.work import HANDED_BACK, Handler, Verdict, Work
 from roomkit_core.engine.pure.backoff import retry_delay
 from roomkit_core.engine.pure.permissions import takes_writes
-from roomkit_core.engine.pure.verdicts import give_up
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.unit_of_work import Unit
@@ -100,9 +99,7 @@ class Answer(Handler):
         """Why there is nothing to ask any more."""
         if event is None or state is None:
             return EVENT_GONE
-        if row.channel_id not in state.bindings:
-            return DETACHED
-        return give_up(row, None, self._ports.time())
+        return None if row.channel_id in state.bindings else DETACHED
 
     async def _ask(self, work: Work, event: RoomEvent, state: RoomState) -> ChannelOutput:
         """The channel's output.

@@ -17,16 +17,21 @@ from roomkit_core.background import is_stray
 from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.settling import settle
 from roomkit_core.engine.flow.work import HANDED_BACK, Handler, Verdict, Work
-from roomkit_core.engine.pure.verdicts import due_in, give_up, part_outcome
+from roomkit_core.engine.pure.lifetimes import quiet
+from roomkit_core.engine.pure.permissions import receives
+from roomkit_core.engine.pure.plan import rendered
+from roomkit_core.engine.pure.verdicts import due_in, part_outcome, spent
 from roomkit_core.engine.state.pools import Permit
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.errors import DeliveryFailedError, StaleLeaseError, StoreError, UnsupportedError
 from roomkit_core.hooks.node import Node, current
+from roomkit_core.models.changes import ChangeSet, Discharge, Refused
 from roomkit_core.models.channel import ChannelBinding, Route
 from roomkit_core.models.delivery import Delivery, Receipt
 from roomkit_core.models.enums import DeliveryState
 from roomkit_core.models.event import RoomEvent
+from roomkit_core.models.ids import new_id
 from roomkit_core.models.packing import unpack_content
 from roomkit_core.models.work import OPEN_STATES, Outcome, WorkRow, WorkState
 
@@ -40,6 +45,8 @@ PART_PAUSE = 0.05
 
 EVENT_GONE = Outcome(WorkState.SUPPRESSED, "event.gone", "the event was deleted")
 DETACHED = Outcome(WorkState.SUPPRESSED, "channel.detached", "the channel was detached")
+NO_ACCESS = Outcome(WorkState.SUPPRESSED, "channel.access", "the channel may not receive any more")
+RENDERED = Outcome(WorkState.SUPPRESSED, "delivery.rendered", "it was rendered into a row of its own")
 
 
 class Subject(NamedTuple):
@@ -72,13 +79,19 @@ class Deliver(Handler):
             return HANDED_BACK._replace(due_in=STORE_PAUSE)
         if isinstance(subject, Outcome):
             return Verdict(subject)
-        end = give_up(row, subject.binding.retry_policy, self._ports.time())
+        end = spent(row, subject.binding.retry_policy)
         if end is not None:
             return Verdict(end)
+        if not row.payload:
+            return await self._render(work, subject)
         wait = work.permit.admit(subject.event.room_id, subject.binding.rate_limit)
         if wait:
             return HANDED_BACK._replace(due_in=wait)
-        return await self._parts(work, subject)
+        try:
+            return await self._parts(work, subject)
+        except StoreError:  # the calls themselves raise none: whether the lease still holds could not be found out
+            log.warning("delivery %s waits: its lease cannot be prolonged", row.id, exc_info=True)
+            return HANDED_BACK._replace(due_in=STORE_PAUSE)
 
     async def _subject(self, work: Work) -> Subject | Outcome:
         """What the call is about; or why there will be none."""
@@ -90,7 +103,39 @@ class Deliver(Handler):
         if event is None or state is None:
             return EVENT_GONE
         binding = state.bindings.get(row.channel_id)
-        return DETACHED if binding is None else Subject(event, state, binding)
+        if binding is None:
+            return DETACHED
+        return Subject(event, state, binding) if receives(binding) else NO_ACCESS
+
+    async def _render(self, work: Work, subject: Subject) -> Verdict | None:
+        """Render what was planned without its channel, and pin it in a row of its own before anything is sent (L10)."""
+        row = work.row
+        payload, failure = rendered(subject.event, work.target.channel)
+        if failure is not None:
+            return Verdict(Outcome(WorkState.FAILED, failure.code, str(failure)))
+        pinned = row._replace(
+            id=new_id(),
+            state=WorkState.PENDING,
+            payload=payload,
+            seq=0,
+            owner=None,
+            token=0,
+            lease_until=None,
+            attempts=0,
+            takeovers=0,
+            retry_of=row.id,
+            created_at=0,
+            quiet=quiet(row.kind, work.target),
+        )
+        replaced = Discharge(row.id, work.hold.token, RENDERED)
+        changes = ChangeSet(row.room_id, f"render {row.id}", None, discharges=(replaced,), work=(pinned,))
+        try:
+            answer = await self._ports.store.commit(changes)
+        except StoreError:
+            return HANDED_BACK._replace(due_in=STORE_PAUSE)
+        if isinstance(answer, Refused):
+            raise StaleLeaseError(f"delivery {row.id!r} or its room is gone: {answer.reason}")
+        return None
 
     async def _parts(self, work: Work, subject: Subject) -> Verdict:
         """One part after the other, each with its own call and its own record."""
@@ -112,10 +157,10 @@ class Deliver(Handler):
                 done += 1
                 asks_first = False
                 following = work.pool.take()  # at once, so that its place is not lost to another row
+                permit = following or permit  # from here on it is ended, also where the row is lost
                 await self._record_part(work, outcome, done)
                 if following is None:  # the rate is waited for without a tenure (PROTOCOL L9)
                     return Verdict(HANDED_BACK.outcome, PART_PAUSE, done)
-                permit = following
         finally:
             permit.abandon()
 

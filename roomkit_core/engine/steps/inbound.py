@@ -82,7 +82,7 @@ class Inbound(Passage[InboundResult]):
         *,
         claim: Hold | None = None,
     ) -> None:
-        super().__init__(ports, runners, wait)
+        super().__init__(ports, runners, wait, is_owed=claim is not None)
         self.message = message
         self.room_id = self.named_room = room_id
         self.context: RoomContext | None = None
@@ -259,10 +259,12 @@ class Inbound(Passage[InboundResult]):
     def discharge(self, unit: Unit) -> None:
         """The commit ends the message's row, whatever the verdict; a guard that failed is no verdict but a try."""
         assert self.claim is not None
-        _, reason = self.written
+        event, reason = self.written
         if reason is not None and reason.startswith(HOOK_ERROR):
             raise HookError(f"a guard failed: {reason}", code="hook.guard_failed", retryable=True)
         outcome = Outcome(WorkState.DONE) if reason is None else Outcome(WorkState.REFUSED, "message.refused", reason)
+        if self.key is None and event is not None:  # a key would lead from the row to the event and back
+            outcome = outcome._replace(provider_ids=(event.id,))
         unit.discharges = (Discharge(self.claim.row_id, self.claim.token, outcome),)
 
     async def decide(self, unit: Unit) -> None:

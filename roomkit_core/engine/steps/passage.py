@@ -17,6 +17,9 @@ from roomkit_core.interfaces.kit import Wait
 
 T = TypeVar("T")
 
+TURN = 0.002
+"""Seconds after which a call lets other tasks run: on a store in memory nothing else may ever suspend it."""
+
 WAITS = ("settled", "attempted", "committed")
 
 
@@ -41,17 +44,18 @@ class Passage(ABC, Generic[T]):
         runners: Take what is owed.
         wait: Until when the caller wants to wait. Inside a hook, observer, ask or channel call of this kit it is always
             ``committed``: whoever waited there for more would wait for itself.
+        is_owed: Whether a row that is being worked on wants it: such a one goes on while the kit is closing.
 
     Attributes:
         is_nested: Whether the call was made below some foreign call, of whatever kit.
     """
 
-    def __init__(self, ports: Ports, runners: Runners, wait: Wait) -> None:
+    def __init__(self, ports: Ports, runners: Runners, wait: Wait, *, is_owed: bool = False) -> None:
         if wait not in WAITS:
             raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
         background = ports.background
         background.check()
-        if background.draining:
+        if background.draining and not is_owed:
             enter(ports)
         self.ports = ports
         self.is_nested = is_nested = running() is not None
@@ -90,6 +94,9 @@ class Passage(ABC, Generic[T]):
             raise
         if self.aftermath.following is not None and self.wait != "committed":
             await self._follow(self.aftermath.following)
+        background, now = self.ports.background, self.ports.clock.monotonic()
+        if now - background.last_turn > TURN:
+            await background.let_others(now)
         return self.result()
 
     async def _commit_and_drain(self) -> None:

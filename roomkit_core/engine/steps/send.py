@@ -46,7 +46,7 @@ class Send(Passage[RoomEvent]):
         *,
         claim: Hold | None = None,
     ) -> None:
-        super().__init__(ports, runners, wait)
+        super().__init__(ports, runners, wait, is_owed=claim is not None)
         self.claim = claim
         self.event = in_chain(event, ports)
         self.key = _key(ports, event, idempotency_key)

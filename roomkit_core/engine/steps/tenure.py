@@ -253,14 +253,19 @@ class _Tries:
             else:
                 batch = assemble(unit)
                 bounds.is_committing = True
-                ticket = ports.store.submit(batch.changes)
-                answer = ticket.answer
-                if answer is None:
-                    answer = await self._durable(unit, batch, ticket, hand_over)
+                try:
+                    ticket = ports.store.submit(batch.changes)
+                    answer = ticket.answer
+                    if answer is None:
+                        answer = await self._durable(unit, batch, ticket, hand_over)
+                except Exception:
+                    batch.give_back()
+                    raise
                 if type(answer) is Committed:
                     remember(unit, batch, answer)
                     self.batch, self.answer = batch, answer
                     return
+                batch.give_back()
                 bounds.is_committing = False
                 if self._is_known(unit, answer):
                     return
@@ -341,6 +346,7 @@ class _Tries:
             try:
                 self.ports.background.spawn(_finish, self.ports, unit, batch, ticket, lock, hand_over)
             except KitStateError:  # closed meanwhile: nobody is left to hand over to
+                batch.give_back()
                 await release(lock)
             raise
         return answer
@@ -393,3 +399,5 @@ async def _finish(
         finally:
             if isinstance(answer, Committed):
                 hand_over(unit, batch, answer)
+            else:
+                batch.give_back()

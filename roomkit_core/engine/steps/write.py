@@ -8,11 +8,12 @@ from typing import Any
 from roomkit_core.background import Bounds
 from roomkit_core.engine.pure.permissions import effective_visibility, takes_writes, why_not_write
 from roomkit_core.engine.pure.plan import NOTHING, Plan, hook_row
+from roomkit_core.engine.pure.refusals import ERROR, REASON
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
 from roomkit_core.hooks.deciding import Decision, decide
 from roomkit_core.hooks.node import Chain, innermost, running
-from roomkit_core.models.base import build, evolve
+from roomkit_core.models.base import FrozenDict, build, evolve
 from roomkit_core.models.changes import Key, KeyResult
 from roomkit_core.models.enums import EventStatus, RoomStatus
 from roomkit_core.models.event import RoomEvent, Routing
@@ -56,6 +57,7 @@ async def write_event(
     try:
         chain = () if running() is None else chain_of_caller(ports)
         reason = blocked_by = None
+        notes: dict[str, str] | None = None
         if event.chain_depth >= ports.max_chain_depth:
             reason = blocked_by = _too_deep(unit, event)
         else:
@@ -70,6 +72,8 @@ async def write_event(
                     event = evolve(event, index=index)
                 decision = await decide(ports.kit, hooks, event, unit, bounds, chain)
                 event, reason, blocked_by = decision.event, decision.reason, decision.blocked_by
+                if reason is not None:
+                    notes = _why(decision)
                 if decision.has_extras:
                     _keep_extras(unit, decision)
         binding = unit.bindings.get(source.channel_id)
@@ -86,6 +90,8 @@ async def write_event(
             entry = Entry(event, owed, chain)
         else:
             changes.update(status=EventStatus.BLOCKED, blocked_by=blocked_by or reason)
+            if notes:
+                changes["metadata"] = FrozenDict({**event.metadata, **notes})
             event = _changed(event, False, changes)
             entry = Entry(event, NOTHING, chain)
         if unit.draft is own:  # no hook did anything: the draft is this function's own, and nobody else holds it
@@ -119,6 +125,14 @@ def refuse(unit: Unit, key: Key | None, reason: str) -> Written:
     if key is not None:
         unit.decide_key(key, KeyResult(unit.room_id, None, True, reason))
     return None, reason
+
+
+def _why(decision: Decision) -> dict[str, str]:
+    """What a blocked event carries so that it can be told later why."""
+    notes = {REASON: decision.reason or ""}
+    if decision.errors and decision.errors[-1][0] == decision.blocked_by:
+        notes[ERROR] = decision.errors[-1][1]
+    return notes
 
 
 def _with_hooks(unit: Unit, event: RoomEvent, owed: Plan, chain: Chain) -> Plan:

@@ -34,6 +34,7 @@ from roomkit_core.engine.steps.scheduled import SendScheduled
 from roomkit_core.engine.steps.timers import RunTimers
 from roomkit_core.engine.verbs.bindings import Bindings
 from roomkit_core.engine.verbs.channels import Channels
+from roomkit_core.engine.verbs.deliveries import Deliveries
 from roomkit_core.engine.verbs.erasure import Erasure
 from roomkit_core.engine.verbs.life import Life
 from roomkit_core.engine.verbs.rooms import Rooms
@@ -91,6 +92,7 @@ class Engine:
     statuses: Statuses
     channels: Channels
     life: Life
+    deliveries: Deliveries
 
 
 def refuse_unavailable(**parameters: Any) -> None:
@@ -159,6 +161,7 @@ def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
         Statuses(ports),
         channels,
         life,
+        Deliveries(ports, runners, gates),
     )
 
 

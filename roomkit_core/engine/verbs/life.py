@@ -100,9 +100,11 @@ class Life:
         self._starting = anyio.Event()
         try:
             await ports.store.open()
+            await self._pump.begin()
             with inside(ports.kit, "channel"):
                 await self._start_plugins()
                 await self._channels.start_all()
+            ports.background.last_turn = ports.clock.monotonic()
             ports.background.mark_started()
             ports.observers.wake()
             ports.background.watch(self._pump.run)
