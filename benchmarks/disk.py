@@ -65,8 +65,8 @@ def disk_to_measure(*, anywhere: bool) -> Iterator[Disk]:
         disk = Disk(folder, _file_system(folder), _median_sync(folder))
         if not anywhere and (disk.file_system in IN_MEMORY or disk.sync_seconds < FREE_BELOW):
             raise DiskError(
-                f"{disk}: durability costs nothing here, so that its numbers would say nothing. Name a folder on a disk "
-                f"with {FOLDER}=, or measure all the same with --any-disk."
+                f"{disk}: durability costs nothing here, so that its numbers would say nothing. "
+                f"Name a folder on a disk with {FOLDER}=, or measure all the same with --any-disk."
             )
         yield disk
 

@@ -14,6 +14,8 @@ from benchmarks.processes import Pairs, Run, Worker, alternate
 from benchmarks.report import Goal, Row, Table
 
 ROOMS = 100
+LIVE = "100 rooms, live; {}"
+OWED = "100 rooms, key, delivery, receipt; {}"
 MEBIBYTE = 1024 * 1024
 
 
@@ -69,20 +71,20 @@ def measure_durable(ours: Path, peer: Path | None, disk: Disk, pairs: int, size:
         def add(name: str, first: Callable[[], Run], second: Callable[[], Run], goal: Goal) -> None:
             table.rows.append(_row(name, alternate(pairs, first, second), goal))
 
-        add(f"{ROOMS} rooms, live; our memory store", live(full), live(memory), Goal("≥ 0.40", low=0.40))
-        add(f"{ROOMS} rooms, key, delivery, receipt; our memory store", owed(full), owed(memory), Goal("≥ 0.25", low=0.25))
+        add(LIVE.format("our memory store"), live(full), live(memory), Goal("≥ 0.40", low=0.40))
+        add(OWED.format("our memory store"), owed(full), owed(memory), Goal("≥ 0.25", low=0.25))
         add(
             "one room, live; the same statements raw",
             lambda: full.run("concurrent", **alone),
             lambda: full.run("raw", batch=1, batches=size.alone),
             Goal("≥ 0.40", low=0.40),
         )
-        add(f"{ROOMS} rooms, live; synchronous=OFF", live(full), live(off), Goal("≥ 0.87 (within 15 %)", low=1 / 1.15))
+        add(LIVE.format("synchronous=OFF"), live(full), live(off), Goal("≥ 0.87 (within 15 %)", low=1 / 1.15))
         if peer is not None:
             theirs = worker(peer, "peer", folder)
             share = {"rooms": ROOMS, "messages": 1, "rounds": 1}
             goal = Goal("≥ 20", low=20)
-            add(f"{ROOMS} rooms, live; the peer's SQLite", live(full), lambda: theirs.run("concurrent", **share), goal)
+            add(LIVE.format("the peer's SQLite"), live(full), lambda: theirs.run("concurrent", **share), goal)
         table.rows.append(_crowd(full, pairs, size))
         table.notes.append("the ratio says how many times as long the other side took by the clock")
         yield table
@@ -105,7 +107,9 @@ def _row(name: str, result: Pairs, goal: Goal) -> Row:
 
 
 def _crowd(full: Worker, pairs: int, size: Size) -> Row:
-    runs = [full.run("crowd", senders=ROOMS, messages=max(1, size.messages // 5), rounds=1) for _ in range(pairs + 1)][1:]
+    runs = [full.run("crowd", senders=ROOMS, messages=max(1, size.messages // 5), rounds=1) for _ in range(pairs + 1)][
+        1:
+    ]
     return Row((f"{ROOMS} senders in one room, live", cost(runs), rate(runs), "", "", "", ""), data=runs_data(runs))
 
 
@@ -132,4 +136,9 @@ def _other_numbers(full: Worker, off: Worker, memory: Worker, size: Size) -> Tab
 def _idle(name: str, side: Worker, size: Size) -> Row:
     took = side.ask("idle", rooms=size.idle)["bytes"] / MEBIBYTE
     goal = Goal("≤ 45 MiB", high=45.0) if size is WHOLE else None
-    return Row((f"memory of {size.idle:,} idle rooms, windows dropped, {name}", f"{took:.1f} MiB"), (took,), goal, {"mebibytes": took})
+    return Row(
+        (f"memory of {size.idle:,} idle rooms, windows dropped, {name}", f"{took:.1f} MiB"),
+        (took,),
+        goal,
+        {"mebibytes": took},
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from pathlib import Path
 
 
 class Files:
@@ -26,3 +27,7 @@ class Files:
         """A name that no file has."""
         self.newest = f"{self._folder}/{self.synchronous}-{id(self)}-{next(self._numbers)}.db"
         return self.newest
+
+    def size(self) -> int:
+        """Bytes of the newest, which is closed, so that its log is in it."""
+        return Path(self.newest).stat().st_size

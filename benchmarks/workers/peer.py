@@ -42,7 +42,9 @@ def new_kit(files: Files | None) -> RoomKit:
 
 async def main() -> None:
     files = Files(sys.argv[1], "normal") if len(sys.argv) > 1 else None
-    side = Side(partial(new_kit, files), WebSocketChannel, InboundMessage, TextContent, HookTrigger, HookResult, together)
+    side = Side(
+        partial(new_kit, files), WebSocketChannel, InboundMessage, TextContent, HookTrigger, HookResult, together
+    )
     async with AsyncExitStack() as stack:
         await serve({"describe": describe, **commands(side, stack)}, asyncio.to_thread)
 

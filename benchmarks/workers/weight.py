@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from benchmarks.workers.durable import run as run_owed
@@ -17,12 +16,12 @@ async def run(side: Side, files: Files, messages: int) -> dict[str, Any]:
     """Bytes per message: plain ones in one room, and those with key, delivery row and receipt; each in a new file."""
     async with Stage(side) as stage:
         await stage.open_room(ROOM)
-    empty = Path(files.newest).stat().st_size  # closed: the log is in the file
+    empty = files.size()
     async with Stage(side) as stage:
         await stage.open_room(ROOM)
         await stage.send(ROOM, messages)
-    plain = Path(files.newest).stat().st_size - empty
+    plain = files.size() - empty
 
     await run_owed(lambda: RoomKit(store=SQLiteStore(files.new(), synchronous=files.synchronous)), 1, messages, 1)
-    owed = Path(files.newest).stat().st_size - empty
+    owed = files.size() - empty
     return {"plain": plain / messages, "owed": owed / messages}
