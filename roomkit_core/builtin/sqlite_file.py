@@ -10,6 +10,7 @@ from typing import Any
 
 from roomkit_core.builtin.sqlite_checkpoints import Checkpoints
 from roomkit_core.builtin.sqlite_connection import connect, create_file, file_identity
+from roomkit_core.builtin.sqlite_dues import Dues
 from roomkit_core.builtin.sqlite_errors import translated
 from roomkit_core.builtin.sqlite_group import GroupCommit
 from roomkit_core.builtin.sqlite_journal import Journal, Mark
@@ -33,6 +34,7 @@ class StoreFile:
         readers: The connections that read.
         failure: Why the last group was not written; None if it was.
         journal: What the owner knows about open inbound rows; None beside it.
+        dues: What the owner knows about rows that are due.
     """
 
     def __init__(self, path: str, now: Callable[[], int], synchronous: str, role: str) -> None:
@@ -47,7 +49,10 @@ class StoreFile:
         self._checkpoints = Checkpoints(path)
         self._mark = Mark(path)
         self.journal = Journal(self._mark) if role == "owner" else None
-        self._group = GroupCommit(self._connect, self._check_file, now, role == "owner", self._written, self.journal)
+        self.dues = Dues()
+        self._group = GroupCommit(
+            self._connect, self._check_file, now, role == "owner", self._written, self.journal, self.dues
+        )
         self._writer = Writer(self._group.execute, self._tidy, self._finish)
         self.readers = Readers(lambda: connect(path, writes=False))
 

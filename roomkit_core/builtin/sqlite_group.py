@@ -15,6 +15,7 @@ from typing import Any
 
 from roomkit_core.builtin.sqlite_batch import Batch
 from roomkit_core.builtin.sqlite_commit import commit
+from roomkit_core.builtin.sqlite_dues import Dues
 from roomkit_core.builtin.sqlite_errors import OWN_FAULTS, bare, member_error, translated
 from roomkit_core.builtin.sqlite_journal import Journal
 from roomkit_core.builtin.sqlite_messages import Apart, commit_messages
@@ -41,6 +42,7 @@ class GroupCommit:
         may_claim: See :class:`Session`.
         written: Told how many requests became durable, or why none did; not told of a group that changed nothing.
         journal: Told what becomes of it; None beside the owner.
+        dues: Told of transactions that make rows ready.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class GroupCommit:
         may_claim: bool,
         written: Callable[[int, StoreError | None], None],
         journal: Journal | None,
+        dues: Dues,
     ) -> None:
         self._connect = connect
         self._check = check
@@ -58,6 +61,7 @@ class GroupCommit:
         self._may_claim = may_claim
         self._written = written
         self._journal = journal
+        self._dues = dues
         self.db: sqlite3.Connection | None = None
 
     def execute(self, requests: Requests) -> None:
@@ -83,6 +87,8 @@ class GroupCommit:
             return
         if journal is not None:
             journal.note(empty_at)
+        if session.makes_ready:
+            self._dues.changed()
         for request, answer, fault in answers:
             request.answer, request.error = answer, fault
         if self.db.total_changes > before:  # a group of refusals says nothing about the disk
@@ -100,6 +106,7 @@ class GroupCommit:
 
     def _fail(self, requests: Requests, error: Exception) -> None:
         self.close()
+        self._dues.changed()  # where the COMMIT failed, nobody knows
         failure = _failure(error)
         for request in requests:
             request.answer, request.error = None, failure

@@ -22,7 +22,7 @@ from roomkit_core.models.packing import CHANNEL_TYPE, CREATED, INDEX, ROOM, SYST
 from roomkit_core.models.room import Version
 from roomkit_core.models.work import OPEN_STATES, WorkRow
 
-_APPEND = """UPDATE heads SET commit_id = ?, next_index = next_index + 1,
+APPEND = """UPDATE heads SET commit_id = ?, next_index = next_index + 1,
     active = nullif(max(ifnull(active, 0), ?), 0), updated = max(updated, ?)
     WHERE room_id = ? AND epoch = ? AND commit_id = ? AND next_index = ?"""
 
@@ -52,7 +52,7 @@ def commit_messages(session: Session, batches: Sequence[Batch]) -> list[Committe
         heads.append((changes.commit_id, active, moment, room_id, epoch, former, entry[INDEX]))
         events.append(entry)
     try:
-        if session.each(_APPEND, heads) < len(heads):
+        if session.each(APPEND, heads) < len(heads):
             raise Apart
         session.each(INSERT_EVENT, events)
         _decide(session, batches)

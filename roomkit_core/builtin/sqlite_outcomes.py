@@ -8,7 +8,7 @@ from typing import NamedTuple
 from roomkit_core.builtin.sqlite_receipts import join_early, learn_names
 from roomkit_core.builtin.sqlite_rows import CHANGE, END, Values, change_values, end_values, pack_lane
 from roomkit_core.builtin.sqlite_session import Session
-from roomkit_core.builtin.sqlite_work import NOTE_ATTEMPT, PROMOTE, attempt, find_rows, heads_of, let_go_on, open_rows
+from roomkit_core.builtin.sqlite_work import NOTE_ATTEMPT, attempt, find_rows, heads_of, let_go_on, open_rows, promote
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.work import GOOD_ENDS, OPEN_STATES, Outcome, WorkRow, WorkState
 
@@ -50,7 +50,7 @@ class _Ledger:
         self._now = session.now
         self._changes: list[Values] = []
         self._ends: list[Values] = []
-        self._lanes: list[tuple[int, int, str | None]] = []
+        self._lanes: list[str | None] = []
         self._attempts: list[Values] = []
         self._names: list[tuple[str, str, str]] = []
 
@@ -98,20 +98,21 @@ class _Ledger:
         self._attempts.append(attempt(row, state, outcome.code, outcome.reason, self._now, maybe_sent=row.maybe_sent))
 
     def _change(self, row: WorkRow, ready: int | None) -> None:
+        self._session.note_ready(ready)
         self._changes.append(change_values(row, ready))
 
     def _end(self, row: WorkRow) -> WorkRow:
         row = row._replace(settled_at=self._now, owner=None, lease_until=None, due=None)
         self._ends.append(end_values(row))
         if row.lane:  # whoever is in flight is the head of its lane
-            self._lanes.append((self._now, self._now, pack_lane(row.lane)))
+            self._lanes.append(pack_lane(row.lane))
         return row
 
     def write(self) -> None:
         session = self._session
         session.each(CHANGE, self._changes)
         session.each(END, self._ends)
-        session.each(PROMOTE, self._lanes)
+        promote(session, self._lanes)
         session.each(NOTE_ATTEMPT, self._attempts)
         learn_names(session, self._names)
 

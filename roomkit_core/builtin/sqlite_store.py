@@ -22,7 +22,7 @@ from roomkit_core.builtin import sqlite_reads as reads
 from roomkit_core.builtin.clock import SystemClock
 from roomkit_core.builtin.sqlite_accept import accept
 from roomkit_core.builtin.sqlite_batch import Batch
-from roomkit_core.builtin.sqlite_claims import Claim, claim, is_anything_ready, renew
+from roomkit_core.builtin.sqlite_claims import Claim, claim, renew
 from roomkit_core.builtin.sqlite_connection import SYNCHRONOUS
 from roomkit_core.builtin.sqlite_copies import backup
 from roomkit_core.builtin.sqlite_directory import values_from
@@ -215,7 +215,9 @@ class SQLiteStore(ConversationStore):
             None if channels is None else sorted(set(channels)),
             None if lanes is None else [lane for lane in dict.fromkeys(map(pack_lane, lanes)) if lane is not None],
         )
-        if not self._look(partial(is_anything_ready, wanted, self._now())):
+        file = self._opened()
+        file.check_process()
+        if not file.dues.may_claim(wanted, self._now(), file.readers.look):
             return []
         return await self._write(partial(claim, wanted, owner, _microseconds(lease)))
 

@@ -48,7 +48,14 @@ def let_go_on(session: Session, former: dict[str, int]) -> None:
         for lane, seq in former.items()
         if session.one("SELECT 1 FROM work WHERE seq = ? AND settled_at IS NULL", seq) is None
     ]
-    session.each(PROMOTE, [(session.now, session.now, lane) for lane in over])
+    promote(session, over)
+
+
+def promote(session: Session, lanes: Iterable[str | None]) -> None:
+    """Make the heads of lanes ready whose former heads have ended; lanes that are through have none."""
+    now = session.now
+    if session.each(PROMOTE, [(now, now, lane) for lane in lanes]):
+        session.makes_ready = True
 
 
 def attempt(

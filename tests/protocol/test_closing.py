@@ -142,7 +142,7 @@ async def test_messages_that_were_accepted_just_before_are_worked_on_or_left_as_
     provider = Provider()
     async with fleet(phones(provider), kits="a") as all_of_them:
         all_of_them.a.store.is_durable = is_durable
-        commit = all_of_them.a.places.stop("committed", only=lambda changes: changes.events)
+        commit = all_of_them.a.places.stop("commit", only=lambda changes: changes.events)
         for number in range(3):
             await all_of_them.a.accept(str(number))
         await commit.reached.wait()

@@ -592,7 +592,7 @@ async def test_c6_a_call_from_inside_never_waits_for_the_journal(where: str) -> 
         commit = None
         if where != "hook":
             journal.limit = 1  # and the second one stays in the journal while the first one is observed
-            commit = a.places.stop("committed", only=lambda changes: changes.events)
+            commit = a.places.stop("commit", only=lambda changes: changes.events)
         await a.accept("first", "room")
         await a.accept("second", "room")
         if commit is not None:
