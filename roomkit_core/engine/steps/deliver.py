@@ -21,6 +21,7 @@ from roomkit_core.engine.pure.verdicts import due_in, part_outcome, spent
 from roomkit_core.engine.state.pools import Permit
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
+from roomkit_core.engine.steps.notices import why_not_told
 from roomkit_core.errors import DeliveryFailedError, StaleLeaseError, StoreError, UnsupportedError
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.models.channel import ChannelBinding, Route
@@ -94,7 +95,9 @@ class Deliver(Handler):
         if event is None or state is None:
             return EVENT_GONE
         binding = state.bindings.get(row.channel_id)
-        return DETACHED if binding is None else Subject(event, state, binding)
+        if binding is None:
+            return DETACHED
+        return await why_not_told(self._ports, row, event) or Subject(event, state, binding)
 
     async def _parts(self, work: Work, subject: Subject) -> Verdict:
         """One part after the other, each with its own call and its own record."""

@@ -15,7 +15,7 @@ from roomkit_core.models.enums import DeleteType, EventStatus
 from roomkit_core.models.event import EventSource, RoomEvent
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
 from roomkit_core.models.packing import pack_event, tombstone, unpack_event
-from roomkit_core.models.work import WorkKind, WorkState
+from roomkit_core.models.work import OPEN_STATES, WorkKind, WorkState
 
 DELETED = "event.deleted"
 
@@ -73,7 +73,10 @@ class Erasure:
         return notice
 
     async def _owed(self, unit: Unit, former: RoomEvent, notice: RoomEvent) -> Plan:
-        """Live clients learn of it; a channel that can delete is told where the event may have been sent."""
+        """Live clients learn of it; a channel that can delete is told where the event may have been, or may be, sent.
+
+        Whether it was is known when it is the notice's turn: a row that waits now may be sent before this commits.
+        """
         owed = plan(notice, unit.readers, self._ports.channels)
         sent = WorkFilter(room_id=unit.room_id, event_id=former.id, kinds=frozenset({WorkKind.DELIVERY}))
         rows = await self._ports.store.list_work(sent, limit=1_000)
@@ -83,5 +86,5 @@ class Erasure:
         return Plan(owed.live, told, ())
 
 
-MAY_BE_THERE = frozenset({WorkState.SENT, WorkState.PARTIAL, WorkState.IN_FLIGHT, WorkState.UNKNOWN})
-"""States of a delivery that the recipient may have seen something of."""
+MAY_BE_THERE = OPEN_STATES | {WorkState.SENT, WorkState.PARTIAL}
+"""States of a delivery that the recipient may see something of."""
