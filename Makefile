@@ -9,7 +9,7 @@ export PORT
 
 BIN := $(VENV)/bin
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
-EDITABLES := $(patsubst %/,-e ./%,$(dir $(PROJECTS)))
+EDITABLES := -e ".[cli]" $(patsubst %/,-e ./%,$(dir $(wildcard plugins/*/pyproject.toml)))
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help

@@ -85,15 +85,15 @@ def _measure(scenario: Scenario, name: str, ours: Worker, peer: Worker | None, p
 
     if peer is None:
         runs = [run_ours() for _ in range(pairs + 1)][1:]
-        return Row((name, cost(runs), _rate(runs), "-", "-", "-", "-"), data={"ours": runs_data(runs)})
+        return Row((name, cost(runs), rate(runs), "-", "-", "-", "-"), data={"ours": runs_data(runs)})
     result = alternate(pairs, run_ours, lambda: peer.run(scenario.do, **scenario.parameters, **scenario.peer))
     ratios = result.ratios
     cells = (
         name,
         cost(result.first),
-        _rate(result.first),
+        rate(result.first),
         cost(result.second),
-        _rate(result.second),
+        rate(result.second),
         f"{median(ratios):.1f} ({result.thread_ratio:.1f})",
         f"{min(ratios):.1f}-{max(ratios):.1f}",
     )
@@ -105,7 +105,8 @@ def cost(runs: Sequence[Run]) -> str:
     return f"{median(run.wall for run in runs):,.1f} ({median(run.thread for run in runs):,.1f})"
 
 
-def _rate(runs: Sequence[Run]) -> str:
+def rate(runs: Sequence[Run]) -> str:
+    """Messages a second, at the median."""
     return f"{1e6 / median(run.wall for run in runs):,.0f}"
 
 

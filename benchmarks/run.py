@@ -15,6 +15,8 @@ from typing import Any
 
 from benchmarks.budget import measure_budget
 from benchmarks.comparisons import STANDING_EVENTS, compare
+from benchmarks.disk import FOLDER, DiskError, disk_to_measure
+from benchmarks.durable import QUICK, WHOLE, measure_durable
 from benchmarks.environments import SetupError, find_interpreter, our_environment, peer_environment
 from benchmarks.growth import measure_growth
 from benchmarks.imports import measure_imports
@@ -22,7 +24,7 @@ from benchmarks.owed import measure_owed
 from benchmarks.processes import Worker, WorkerError
 from benchmarks.report import Table, write_json
 
-PARTS = ("peer", "growth", "owed", "budget", "import")
+PARTS = ("peer", "growth", "owed", "budget", "import", "durable")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         for table in _measure(options, sides):
             tables.append(table)
             print(table, flush=True)
-    except WorkerError as error:
+    except (WorkerError, DiskError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     finally:
@@ -70,6 +72,9 @@ def _measure(options: argparse.Namespace, sides: Sides) -> Iterator[Table]:
         yield measure_budget(sides.ours, 500 if options.quick else 2_000)
     if "import" in parts:
         yield measure_imports(sides.ours, sides.peer, 3 if options.quick else 10)
+    if "durable" in parts:
+        with disk_to_measure(anywhere=options.any_disk) as disk:
+            yield from measure_durable(sides.ours, sides.peer, disk, pairs, QUICK if options.quick else WHOLE)
 
 
 def _set_up(*, no_peer: bool) -> Sides:
@@ -106,11 +111,16 @@ def _heading(facts: dict[str, Any]) -> str:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Time per message beside the peer.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run",
+        description="Time per message beside the peer, and what durability costs.",
+        epilog=f"{FOLDER} names the folder in which SQLite is measured; without it, it is the checkout.",
+    )
     parser.add_argument("--pairs", type=_positive, default=None, help="alternating pairs per scenario (default 7)")
     parser.add_argument("--quick", action="store_true", help="3 pairs and smaller rooms: a look, not a measurement")
     parser.add_argument("--million", action="store_true", help="also fill a room with 1,000,000 events (minutes)")
     parser.add_argument("--no-peer", action="store_true", help="only our side, on the interpreter that runs this")
+    parser.add_argument("--any-disk", action="store_true", help="measure SQLite also where durability costs nothing")
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given several times")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured to FILE")
     options = parser.parse_args(arguments)

@@ -1,6 +1,7 @@
 """A chat room in the browser, with a bot: ``make demo``, or ``python -m examples.web_chat``.
 
-The bot is the hook ``answer``. The rest is wiring: two plugins from the kit's catalog, and who may open a room.
+The bot is the hook ``answer``; what it owes survives ``kill -9``, because it is durable and the kit has a file. The
+rest is wiring: two plugins from the kit's catalog, and who may open a room.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from roomkit_core import (
     ChannelType,
     HookExecution,
     HookTrigger,
+    InMemoryStore,
     RoomContext,
     RoomEvent,
     RoomKit,
+    SQLiteStore,
     TextContent,
 )
 
-kit = RoomKit(plugins=["websocket", "server"])
+path = os.environ.get("ROOMKIT_STORE", "room.db")
+kit = RoomKit(InMemoryStore() if path == "memory" else SQLiteStore(path), plugins=["websocket", "server"])
 
 
 class BotChannel(Channel):
@@ -30,7 +34,7 @@ class BotChannel(Channel):
     channel_type = ChannelType.BOT
 
 
-@kit.hook(HookTrigger.AFTER_BROADCAST, HookExecution.ASYNC)
+@kit.hook(HookTrigger.AFTER_BROADCAST, HookExecution.ASYNC, durable=True)
 async def answer(event: RoomEvent, context: RoomContext) -> None:
     if event.source.channel_id != "bot" and isinstance(event.content, TextContent):
         reply = TextContent(body=say(event.content.body, event.metadata.get("name") or "stranger"))

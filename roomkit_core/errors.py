@@ -92,6 +92,13 @@ class EventNotFoundError(RoomKitError):
     default_code = "event.not_found"
 
 
+class WorkNotFoundError(RoomKitError):
+    """No row of owed work of this id; or, where somebody asks why, nothing at all that goes by this name."""
+
+    default_code = "work.not_found"
+    default_hint = "Check the id; rows that ended well are forgotten after a week, others after a month."
+
+
 class SourceAlreadyAttachedError(RoomKitError):
     """The channel has a source already."""
 

@@ -13,6 +13,7 @@ from anyio.abc import TaskStatus
 from roomkit_core.engine.steps.inbound import Inbound
 from roomkit_core.engine.steps.send import outgoing
 from roomkit_core.engine.verbs import assembly
+from roomkit_core.engine.verbs.deliveries import Deliveries
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.sending import send
 from roomkit_core.engine.verbs.state import KeyValue
@@ -295,7 +296,7 @@ class RoomKit:
             provider: Name of a provider, for attribution.
             response_visibility: Who may see the answers to it; None for no restriction.
             wait: As in :meth:`process_inbound`.
-            idempotency_key: Makes a repeat through this channel the same event.
+            idempotency_key: Makes a repeat through this channel the same event, also one that is still to be said.
             at: When to say it, aware; it is a row until then, due again after a restart, and ``kit.deliveries.cancel``
                 takes it back by the event's id. A moment that is past is now.
 
@@ -321,6 +322,7 @@ class RoomKit:
             provider,
             response_visibility,
             idempotency_key,
+            self._engine.ports.clock.now(),
         )
         return await send(self._engine.ports, self._engine.runners, event, wait, idempotency_key, at)
 
@@ -360,6 +362,11 @@ class RoomKit:
     def rooms(self) -> Rooms:
         """Newer verbs about rooms; see :meth:`Rooms.read`."""
         return self._engine.rooms
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Owed work: list, explain, retry, cancel, purge, pause; see :meth:`Deliveries.why`."""
+        return self._engine.deliveries
 
     async def create_room(
         self,

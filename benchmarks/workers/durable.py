@@ -27,6 +27,7 @@ class Letters(Channel):
     """Takes everything at once and says so; what a provider takes is not ours to measure."""
 
     channel_type = ChannelType("letters")
+    max_in_flight = 128
 
     def __init__(self, channel_id: str) -> None:
         super().__init__(channel_id)
@@ -37,18 +38,18 @@ class Letters(Channel):
         return Receipt.sent(delivery.key)
 
 
-async def run(rooms: int, messages: int, rounds: int) -> dict[str, Any]:
+async def run(new_kit: Callable[[], RoomKit], rooms: int, messages: int, rounds: int) -> dict[str, Any]:
     """``messages`` in each of ``rooms`` new rooms of a new kit, all rooms at once, ``rounds`` times."""
     meter = Meter()
     for _ in range(rounds):
         gc.collect()
-        await _round(rooms, messages, meter)
+        await _round(new_kit(), rooms, messages, meter)
     return meter.report(rooms * messages * rounds)
 
 
-async def _round(rooms: int, messages: int, meter: Meter) -> None:
+async def _round(new: RoomKit, rooms: int, messages: int, meter: Meter) -> None:
     receiver = Letters(RECEIVER)
-    async with RoomKit() as kit:
+    async with new as kit:
 
         @kit.hook(HookTrigger.BEFORE_BROADCAST)
         async def allow(event: Any, context: Any) -> HookResult:
@@ -57,10 +58,9 @@ async def _round(rooms: int, messages: int, meter: Meter) -> None:
         for channel in (Letters(SENDER), receiver):
             kit.register_channel(channel)
         names = [f"room-{number}" for number in range(rooms)]
-        for name in names:
-            await kit.create_room(name)
-            for channel_id in (SENDER, RECEIVER):
-                await kit.attach_channel(name, channel_id)
+        async with anyio.create_task_group() as group:
+            for name in names:
+                group.start_soon(open_room, kit, name)
         senders = [_sender(kit, name, messages) for name in names]
         with meter.running():
             async with anyio.create_task_group() as group:
@@ -68,6 +68,13 @@ async def _round(rooms: int, messages: int, meter: Meter) -> None:
                     group.start_soon(sender)
         if receiver.sent != rooms * messages:
             raise RuntimeError(f"{rooms * messages} messages were sent and {receiver.sent} had been delivered")
+
+
+async def open_room(kit: RoomKit, room_id: str) -> None:
+    """A room with both channels attached."""
+    await kit.create_room(room_id)
+    for channel_id in (SENDER, RECEIVER):
+        await kit.attach_channel(room_id, channel_id)
 
 
 def _sender(kit: RoomKit, room_id: str, messages: int) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -1,4 +1,7 @@
-"""The worker of the peer: the package ``roomkit`` from PyPI, in an environment of its own. Knows nothing of ours."""
+"""The worker of the peer: the package ``roomkit`` from PyPI, in an environment of its own. Knows nothing of ours.
+
+In memory, or in files of the folder that the command line names; its SQLite store has one way to write them.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ import platform
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
-from roomkit import HookResult, HookTrigger, InboundMessage, RoomKit, TextContent, WebSocketChannel
+from roomkit import HookResult, HookTrigger, InboundMessage, RoomKit, SQLiteStore, TextContent, WebSocketChannel
 
+from benchmarks.workers.files import Files
 from benchmarks.workers.measuring import serve
 from benchmarks.workers.scenarios import Side, commands
 
@@ -30,8 +35,16 @@ async def describe() -> dict[str, Any]:
     }
 
 
+def new_kit(files: Files | None) -> RoomKit:
+    """A kit with a store of its own."""
+    return RoomKit() if files is None else RoomKit(store=SQLiteStore(files.new()))
+
+
 async def main() -> None:
-    side = Side(RoomKit, WebSocketChannel, InboundMessage, TextContent, HookTrigger, HookResult, together)
+    files = Files(sys.argv[1], "normal") if len(sys.argv) > 1 else None
+    side = Side(
+        partial(new_kit, files), WebSocketChannel, InboundMessage, TextContent, HookTrigger, HookResult, together
+    )
     async with AsyncExitStack() as stack:
         await serve({"describe": describe, **commands(side, stack)}, asyncio.to_thread)
 

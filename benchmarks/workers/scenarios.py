@@ -10,6 +10,7 @@ import gc
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -108,13 +109,24 @@ def commands(side: Side, stack: AsyncExitStack) -> dict[str, Command]:
             gc.collect()
             async with Stage(side) as stage:
                 names = [f"room-{number}" for number in range(rooms)]
-                for name in names:
-                    await stage.open_room(name)
+                await side.together([partial(stage.open_room, name) for name in names])
                 tasks = [_sender(stage, name, messages) for name in names]
                 with meter.running():
                     await side.together(tasks)
                 stage.check_received(rooms * messages)
         return meter.report(rooms * messages * rounds)
+
+    async def crowd(senders: int, messages: int, rounds: int) -> dict[str, Any]:
+        """``messages`` from each of ``senders``, all at once, in one new room of a new kit, ``rounds`` times."""
+        meter = Meter()
+        for _ in range(rounds):
+            gc.collect()
+            async with Stage(side) as stage:
+                await stage.open_room("room")
+                with meter.running():
+                    await side.together([_sender(stage, "room", messages)] * senders)
+                stage.check_received(senders * messages)
+        return meter.report(senders * messages * rounds)
 
     async def prepare(events: int) -> dict[str, Any]:
         """Make a room of a kit that is kept, if there is none yet, and send ``events`` messages to it."""
@@ -144,6 +156,7 @@ def commands(side: Side, stack: AsyncExitStack) -> dict[str, Command]:
     return {
         "fresh": fresh,
         "concurrent": concurrent,
+        "crowd": crowd,
         "prepare": prepare,
         "standing": standing,
         "new_room": new_room,

@@ -165,14 +165,18 @@ async def _commit(kit: Any, event: RoomEvent) -> Piece:
 
 
 def _deliver(channels: list[Any], event: RoomEvent) -> Piece:
-    """The hint to the connected client of each channel, and the queues drained by the caller."""
+    """The hint to the connected client of each channel, and the queues drained by the caller, who lends its bounds."""
 
     async def piece(count: int) -> None:
+        bounds = Bounds(30.0)
+        await bounds.run(deliver(count, bounds))
+
+    async def deliver(count: int, bounds: Bounds) -> None:
         for index in range(count):
             cursor = Cursor("epoch", index)
             for channel in channels:
                 channel.on_hint("room", event, cursor)
             for channel in channels:
-                await channel.drain()
+                await channel.drain_within(bounds)
 
     return piece

@@ -9,6 +9,10 @@ A hook that is late ends that scope: the cancellation is thrown into the hook, :
 around it as a ``with`` block would have done, and the message goes on in a new one. The scope is entered before foreign
 code runs, because scopes that the foreign code opens have to close inside it.
 
+What is limited that way is not only a hook: whoever drains live channels for its own message does so in the same scope,
+and lends its bounds to channels that know how to use them (:mod:`roomkit_core.engine.flow.live`). :meth:`Bounds.within`
+is for them.
+
 On asyncio a timer that cancels the task would need no scope beforehand and save 4 us. It was tried and given up: such a
 cancellation breaks through the shields of what a hook calls, and so into the clean-up of clients and connection pools.
 """
@@ -16,6 +20,7 @@ cancellation breaks through the shields of what a hook calls, and so into the cl
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractContextManager
 from math import inf
 from types import coroutine
 from typing import Any, TypeVar
@@ -49,24 +54,32 @@ class Bounds:
         suspensions: How often the passage has suspended.
     """
 
-    limit: tuple[float, int] | None = None
-    is_committing = False
-    suspensions = 0
     scope: CancelScope
-    _passage: Any = None
     new_scope: Callable[[], CancelScope] = CancelScope
-    _deadline = 0.0  # none yet
     _limit: tuple[float, int] | None = None
     _limit_deadline = 0.0
 
     def __init__(self, budget: float, outer: Bounds | None = None) -> None:
         self._budget = budget
         self._outer = outer
+        self.limit: tuple[float, int] | None = None
+        self.is_committing = False
+        self.suspensions = 0
+        self._passage: Any = None
+        self._deadline = 0.0  # none yet
 
     @property
     def is_running(self) -> bool:
         """Whether the calling code stands in the passage itself, and not in a task that was started from it."""
         return self._passage is not None and bool(self._passage.cr_running)
+
+    def shield(self) -> AbstractContextManager[object]:
+        """What keeps the body from being cancelled and from running out of time, where a store writes."""
+        scope = self.scope
+        if scope.deadline != inf:
+            scope.deadline = inf
+        # A cancellation of the scope itself, which whoever was told has swallowed, takes another one to be kept off.
+        return CancelScope(shield=True) if scope.cancel_called else Shield(scope)
 
     def finish(self) -> None:
         """No time bounds the passage any more: it is committed."""
@@ -96,8 +109,8 @@ class Bounds:
             Expired: It ran out of time.
         """
         self._passage = passage
-        self.scope = self.new_scope()
-        self.scope.__enter__()
+        self.scope = scope = self.new_scope()
+        scope.__enter__()
         try:
             yielded = passage.send(None)
             while True:
@@ -134,6 +147,31 @@ class Bounds:
                 return rest
         return error if isinstance(error, Exception) else None
 
+    @coroutine
+    def within(self, seconds: float, steps: Coroutine[Any, Any, object], yielded: Any) -> Generator[Any, Any, None]:
+        """Run the rest of a call that has suspended already: ``await bounds.within(...)``.
+
+        Args:
+            seconds: How long it may take.
+            steps: The call, started in this task while these bounds were running.
+            yielded: What it waits for.
+
+        Raises:
+            Late: Its time was over.
+        """
+        self.limit = (seconds, 1)
+        try:
+            yield from go_on(steps, yielded)
+        except BaseException as error:
+            failure = self.failure(error)
+            if failure is None or failure is error:
+                raise
+            raise failure from None
+        finally:
+            self.limit = None
+        if self.overran():
+            raise Late
+
     def overran(self) -> bool:
         """Whether the limited code came back, but too late; it had swallowed its cancellation."""
         if not self.scope.cancel_called:
@@ -152,6 +190,43 @@ class Bounds:
             self.scope.__enter__()
 
 
+def go_on(steps: Coroutine[Any, Any, T], yielded: Any) -> Generator[Any, Any, T]:
+    """What ``await`` would do with a coroutine that has suspended already and waits for ``yielded``."""
+    try:
+        while True:
+            try:
+                sent = yield yielded
+            except BaseException as error:
+                yielded = steps.throw(error)
+            else:
+                yielded = steps.send(sent)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    except BaseException:
+        sent = None  # on trio it may hold the error, whose traceback leads to this frame: a cycle
+        raise
+
+
+class Shield:
+    """Shields by a scope that has been entered; one of its own would cost another 5 us."""
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, scope: CancelScope) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        self._scope.shield = True
+
+    def __exit__(self, *error: object) -> None:
+        self._scope.shield = False
+
+
 def bounds_of(scope: type[CancelScope]) -> type[Bounds]:
-    """Bounds for a loop whose scopes are of this class. The general constructor looks for the loop each time."""
+    """Bounds for a loop whose scopes are of this class.
+
+    ``anyio.CancelScope`` itself looks for the loop each time, and on trio its scopes wrap those of trio, which have all
+    that is used here under the same names.
+    """
     return type("Bounds", (Bounds,), {"new_scope": scope})

@@ -34,6 +34,7 @@ class Background:
 
     def __init__(self) -> None:
         self._loop: object | None = None
+        self._here: Callable[[], object | None] = _running_loop
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: TaskGroup | None = None
         self._running = 0
@@ -44,6 +45,7 @@ class Background:
         self.new_bounds: type[Bounds] = Bounds
         self.draining = False
         self.closed = False
+        self.last_turn = 0.0
 
     def on_first_use(self, start_up: Callable[[], Awaitable[None]]) -> None:
         """What has to be done before the first verb of a kit that nobody entered."""
@@ -60,6 +62,11 @@ class Background:
         self._start_up = None
         self.is_started = True
 
+    async def let_others(self, now: float) -> None:
+        """Let every other task that is ready take its turn, and remember when that was (by the kit's clock)."""
+        self.last_turn = now
+        await anyio.lowlevel.cancel_shielded_checkpoint()
+
     # --- the event loop ---
 
     def check(self) -> None:
@@ -68,11 +75,13 @@ class Background:
         Raises:
             KitStateError: ``kit.closed``; ``kit.wrong_loop``; ``kit.not_started`` on trio without an open nursery.
         """
+        if self.closed or self._loop is None or self._here() is not self._loop:
+            self._check()
+
+    def _check(self) -> None:
         if self.closed:
             raise KitStateError("this kit is closed", code="kit.closed", hint="Make a new RoomKit.")
-        loop = _running_loop() or _trio_token()
-        if loop is not self._loop:
-            self._bind(loop)
+        self._bind(_running_loop() or _trio_token())
 
     def _bind(self, loop: object | None) -> None:
         if self._loop is not None:
@@ -88,18 +97,17 @@ class Background:
                 hint="Use 'async with kit:', or 'await nursery.start(kit.run)'.",
             )
         self._loop = loop
+        self._here = sys.modules["asyncio"]._get_running_loop
         self.new_bounds = bounds_of(type(anyio.CancelScope()))
 
     async def open(self) -> TaskGroup | None:
         """Begin on this loop. On trio, opens the task group that :meth:`close_group` has to end in the same task."""
-        if self.closed or self._loop is not None:
+        if self.closed or self._loop is not None or _running_loop() is not None:
             self.check()
             return None
-        self.new_bounds = bounds_of(type(anyio.CancelScope()))
-        self._loop = _running_loop()
-        if self._loop is not None:
-            return None
         self._loop = _trio_token()
+        self._here = _trio_token
+        self.new_bounds = bounds_of(sys.modules["trio"].CancelScope)
         holder = await anyio.create_task_group().__aenter__()
         # The jobs have a group of their own inside a task of the holder: the holder's scope is around the body of
         # ``async with kit``, which must not be cancelled together with the jobs, nor they with it.
@@ -155,7 +163,7 @@ class Background:
 
     def _count_service(self) -> None:
         self._services -= 1
-        self._tell_if_quiet()
+        self._tell_quiet()
 
     def hold(self) -> None:
         """A caller's passage is under way: the kit is not quiet until :meth:`let_go`."""
@@ -163,7 +171,9 @@ class Background:
 
     def let_go(self) -> None:
         """It is through."""
-        self._count_down()
+        self._running -= 1
+        if self._quiet and not self._running:
+            self._tell_quiet()
 
     async def _run_and_count(self, job: Job, args: tuple[Any, ...]) -> None:
         try:
@@ -179,9 +189,9 @@ class Background:
     def _count_down(self) -> None:
         self._running -= 1
         if not self._running and self._quiet:
-            self._tell_if_quiet()
+            self._tell_quiet()
 
-    def _tell_if_quiet(self) -> None:
+    def _tell_quiet(self) -> None:
         for event in self._quiet:
             event.set()
         self._quiet.clear()

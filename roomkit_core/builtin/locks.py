@@ -21,7 +21,7 @@ from types import TracebackType
 
 import anyio
 
-from roomkit_core.interfaces.locks import RoomLockManager
+from roomkit_core.interfaces.locks import RoomLockManager, TakenLock
 
 
 class InMemoryLockManager(RoomLockManager):
@@ -62,6 +62,15 @@ class InMemoryLockManager(RoomLockManager):
         """As in :class:`RoomLockManager`; entering the returned token a second time raises ``RuntimeError``."""
         return _Tenure(self, room_id)
 
+    def take_free(self, room_id: str) -> TakenLock | None:
+        """As in :class:`RoomLockManager`."""
+        if room_id in self._taken:
+            return None
+        tenure = _Tenure(self, room_id)
+        tenure.used = True
+        tenure.enter_free()
+        return tenure
+
     def _take(self, room_id: str) -> _Room:
         room = self._idle.pop(room_id, None)
         if room is None:
@@ -72,9 +81,11 @@ class InMemoryLockManager(RoomLockManager):
         return room
 
     def _give_back(self, room: _Room) -> None:
-        del self._taken[room.room_id]
-        if len(self._taken) + len(self._idle) < self._max_locks:
-            self._idle[room.room_id] = room
+        taken, idle = self._taken, self._idle
+        room_id = room.room_id
+        del taken[room_id]
+        if len(taken) + len(idle) < self._max_locks:
+            idle[room_id] = room
 
 
 class _Turn:
@@ -120,8 +131,7 @@ class _Room(_Turn):
 
     def __init__(self, room_id: str) -> None:
         self.room_id = room_id
-        self.holder = None
-        self.waiters = None
+        self.holder = self.waiters = None
 
 
 class _Tenure(_Turn):
@@ -133,31 +143,36 @@ class _Tenure(_Turn):
 
     __slots__ = ("enclosing", "manager", "room", "room_id", "turn", "used")
 
+    turn: _Room | _Tenure | None
+    room: _Room | None
+    enclosing: _Tenure | None
+
     def __init__(self, manager: InMemoryLockManager, room_id: str) -> None:
         self.manager = manager
         self.room_id = room_id
         self.used = False
-        self.holder = None
-        self.waiters = None
-        self.turn: _Room | _Tenure | None = None
-        self.room: _Room | None = None
-        self.enclosing: _Tenure | None = None
+        self.holder = self.waiters = self.turn = self.room = self.enclosing = None
 
     async def __aenter__(self) -> None:
         if self.used:
             raise RuntimeError(f"the lock of room {self.room_id!r} was entered twice; call locked() for each use")
         self.used = True
-        enclosing = _innermost.get()
-        if enclosing is not None and enclosing.room is None:
-            enclosing = _nearest_inside(enclosing)
-        self.enclosing = enclosing
         room = self.manager._taken.get(self.room_id)
         if room is None:
-            self.turn = room = self.manager._take(self.room_id)
-            room.holder = self
-        else:
-            await self._queue(room, enclosing)
+            self.enter_free()
+            return
+        self.enclosing = _nearest_inside(_innermost.get())
+        await self._queue(room, self.enclosing)
         self.room = room
+        _innermost.set(self)
+
+    def enter_free(self) -> None:
+        """Enter a room that nobody holds."""
+        enclosing = _innermost.get()
+        if enclosing is not None:
+            self.enclosing = _nearest_inside(enclosing)
+        self.turn = self.room = room = self.manager._take(self.room_id)
+        room.holder = self
         _innermost.set(self)
 
     async def _queue(self, room: _Room, enclosing: _Tenure | None) -> None:
@@ -179,6 +194,9 @@ class _Tenure(_Turn):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.leave()
+
+    def leave(self) -> None:
         if self.room is None:
             raise RuntimeError(f"the lock of room {self.room_id!r} was left without being held")
         self.room = None
@@ -190,7 +208,13 @@ class _Tenure(_Turn):
         # Not ContextVar.reset(): it raises where an async generator is closed in another context than it ran in.
         if _innermost.get() is self:
             _innermost.set(enclosing)
-        if self.holder is None:
+        if self.holder is not None:
+            return
+        turn = self.turn
+        if type(turn) is _Room and turn.waiters is None:  # the ordinary case of what follows
+            turn.holder = self.turn = None
+            self.manager._give_back(turn)
+        else:
             self._end()
 
     def _end(self) -> None:

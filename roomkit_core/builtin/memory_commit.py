@@ -9,7 +9,7 @@ from roomkit_core.builtin.memory_rooms import RoomRecord
 from roomkit_core.builtin.memory_tables import BLOCKED, Tables
 from roomkit_core.interfaces.store import Answer
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Refused
-from roomkit_core.models.packing import CREATED, ID, INDEX, ROOM, STATUS, Packed
+from roomkit_core.models.packing import CHANNEL_TYPE, CREATED, ID, INDEX, ROOM, STATUS, SYSTEM, Packed
 from roomkit_core.models.room import Version
 from roomkit_core.models.work import WorkRow
 
@@ -106,9 +106,9 @@ def _append(tables: Tables, record: RoomRecord, events: tuple[Packed, ...]) -> N
         tables.events[entry[ID]] = entry
         if entry[STATUS] == BLOCKED:
             tables.note_blocked(entry)
-    record.active = moment = events[-1][CREATED]
-    if moment > record.updated:
-        record.updated = moment
+        if entry[CHANNEL_TYPE] != SYSTEM and entry[CREATED] > (record.active or 0):
+            record.active = entry[CREATED]
+    record.updated = max(record.updated, events[-1][CREATED])
 
 
 def _write_work(tables: Tables, changes: ChangeSet, version: Version | None, now: int) -> tuple[WorkRow, ...]:

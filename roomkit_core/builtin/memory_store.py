@@ -29,13 +29,13 @@ from roomkit_core.interfaces.store import (
     Ticket,
     WorkFilter,
 )
+from roomkit_core.interfaces.store_verbs import inbound_row
 from roomkit_core.models.changes import ChangeSet, Committed, Conversation, Key, KeyResult
 from roomkit_core.models.enums import ReceiptRank, RoomStatus, TaskStatus
 from roomkit_core.models.event import RoomEvent
-from roomkit_core.models.ids import new_id
 from roomkit_core.models.kinds import ChannelType
 from roomkit_core.models.message import InboundMessage
-from roomkit_core.models.packing import CREATED, ID, INDEX, STATUS, unpack_event
+from roomkit_core.models.packing import CHANNEL_TYPE, CREATED, ID, INDEX, STATUS, SYSTEM, unpack_event
 from roomkit_core.models.participant import Identity
 from roomkit_core.models.room import Cursor, Room, Version
 from roomkit_core.models.task import Observation, Task
@@ -107,9 +107,11 @@ class InMemoryStore(ConversationStore):
         self._events[event_id] = entry
         record.timeline.append(entry)
         record.commit_id = commit_id = changes.commit_id
-        record.active = moment = entry[CREATED]
+        moment = entry[CREATED]
         if moment > record.updated:
             record.updated = moment
+        if entry[CHANNEL_TYPE] != SYSTEM and moment > (record.active or 0):
+            record.active = moment
         return _new(Committed, (_new(Version, (record.epoch, commit_id)), (index,), ()))
 
     async def delete_room(self, room_id: str) -> bool:
@@ -138,17 +140,7 @@ class InMemoryStore(ConversationStore):
             result = self._keys.find(key)
             if result is not None:
                 return Known(result.event_id or "", WorkState.REFUSED if result.blocked else WorkState.DONE)
-        row = WorkRow(
-            id=new_id(),
-            kind=WorkKind.INBOUND,
-            channel_id=message.channel_id,
-            lane=lane,
-            room_id=None,
-            event_id=None,
-            payload=(message.model_dump_json(),) if room_id is None else (message.model_dump_json(), room_id),
-            state=WorkState.PENDING if lease is None else WorkState.IN_FLIGHT,
-            key=key,
-        )
+        row = inbound_row(message, lane, key, room_id, claim=lease is not None)
         return Accepted(row.id, self._work.insert(row, self._now(), owner, _microseconds(lease or 0)))
 
     @property

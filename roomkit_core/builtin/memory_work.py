@@ -207,7 +207,7 @@ class WorkTable:
         if row.cancel:  # code and reason are those of the withdrawal
             self._end(row, fields, now)
             return
-        if not outcome.untouched:
+        if not outcome.untouched or outcome.code is not None:
             fields[CODE], fields[REASON] = outcome.code, outcome.reason
         fields[OWNER], fields[LEASE_UNTIL], fields[DUE] = None, None, due
         self._open.hand_back(row.id, fields)

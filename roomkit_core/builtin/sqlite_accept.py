@@ -9,30 +9,25 @@ from roomkit_core.builtin.sqlite_keys import find_key
 from roomkit_core.builtin.sqlite_rows import pack_work
 from roomkit_core.builtin.sqlite_session import Session
 from roomkit_core.interfaces.store import Accepted, Known
+from roomkit_core.interfaces.store_verbs import inbound_row
 from roomkit_core.models.changes import Key
-from roomkit_core.models.ids import new_id
 from roomkit_core.models.message import InboundMessage
-from roomkit_core.models.work import WorkKind, WorkRow, WorkState
+from roomkit_core.models.work import WorkState
 
-_ACCEPTED = """SELECT id, state FROM work WHERE key_name = ?3 AND key_channel = ?1 AND key_sender = ?2
+_ACCEPTED = """SELECT id, state FROM work WHERE key_channel = ? AND key_sender = ? AND key_name = ?
     ORDER BY seq DESC LIMIT 1"""
 
 
 def accept(
-    message: InboundMessage, lane: tuple[str, ...], key: Key | None, owner: str, lease: float | None
+    message: InboundMessage,
+    lane: tuple[str, ...],
+    key: Key | None,
+    room_id: str | None,
+    owner: str,
+    lease: float | None,
 ) -> Callable[[Session], Accepted | Known]:
     """What the writer does to take up a message; see :meth:`ConversationStore.accept`."""
-    row = WorkRow(
-        id=new_id(),
-        kind=WorkKind.INBOUND,
-        channel_id=message.channel_id,
-        lane=lane,
-        room_id=None,
-        event_id=None,
-        payload=(message.model_dump_json(),),
-        state=WorkState.PENDING if lease is None else WorkState.IN_FLIGHT,
-        key=key,
-    )
+    row = inbound_row(message, lane, key, room_id, claim=lease is not None)
     birth = Birth(pack_work((row,)), owner, round((lease or 0) * 1_000_000))
 
     def write(session: Session) -> Accepted | Known:

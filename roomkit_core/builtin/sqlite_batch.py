@@ -8,6 +8,7 @@ from roomkit_core.builtin.sqlite_rows import PackedWork, pack_work
 from roomkit_core.models.changes import ChangeSet
 from roomkit_core.models.packing import Packed, pack_event
 from roomkit_core.models.room import Version
+from roomkit_core.models.work import WorkKind
 
 
 class Batch:
@@ -19,17 +20,19 @@ class Batch:
         is_common: Whether it is one event for a room that exists, with at most keys, discharges and work: a message.
         rare: All but new events, keys and work; None if there is nothing else.
         work: The new rows.
+        adds_to_journal: Whether one of them is an inbound message.
         flaw: What is wrong with it. It is raised when the batch's turn has come and its guards hold: a batch that is
             refused is refused whatever else it holds.
     """
 
-    __slots__ = ("changes", "events", "flaw", "is_common", "rare", "work")
+    __slots__ = ("adds_to_journal", "changes", "events", "flaw", "is_common", "rare", "work")
 
     def __init__(self, changes: ChangeSet) -> None:
         self.changes = changes
         self.events: tuple[Packed, ...] = changes.packed
         self.rare: Prepared | None = None
         self.work: tuple[PackedWork, ...] = ()
+        self.adds_to_journal = False
         self.flaw: Exception | None = None
         if not changes.is_plain:
             try:
@@ -52,6 +55,7 @@ class Batch:
         if not self.events and changes.events:
             self.events = tuple(map(pack_event, changes.events))
         if changes.work:
+            self.adds_to_journal = any(row.kind is WorkKind.INBOUND for row in changes.work)
             self.work = pack_work(changes.work)
         if has_rare_parts(changes):
             # Whether the room has the events that are patched is found out in their turn.

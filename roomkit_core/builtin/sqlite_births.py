@@ -34,6 +34,7 @@ def insert_work(session: Session, births: Iterable[Birth]) -> list[tuple[WorkRow
         for packed in birth.rows:
             row, ready = _born(session, packed, birth, is_head=packed.lane is None or packed.lane not in busy)
             rows.append(insert_values(packed, row, ready))
+            session.note_ready(ready)
             if row.provider_key and row.provider_key != row.id:
                 names.append((row.provider_key, row.channel_id, row.id))
             names += [(name, row.channel_id, row.id) for name in row.provider_ids]

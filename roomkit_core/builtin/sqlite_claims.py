@@ -16,6 +16,7 @@ _PENDING, _IN_FLIGHT = WorkState.PENDING, WorkState.IN_FLIGHT
 _SEQ = COLUMNS.split(", ").index("seq")
 _READY = f"""SELECT {COLUMNS}, ready FROM work WHERE kind = ? AND channel_id = ? AND ready <= ?
     ORDER BY ready, seq LIMIT ?"""
+_SOONEST = "SELECT ready FROM work WHERE kind = ? AND channel_id = ? AND ready IS NOT NULL ORDER BY ready LIMIT 1"
 _NEXT_QUEUE = """SELECT kind, channel_id FROM work WHERE ready IS NOT NULL AND (kind, channel_id) > (?, ?)
     ORDER BY kind, channel_id LIMIT 1"""
 _LANE_HEAD = f"SELECT {COLUMNS}, ready FROM work WHERE lane = ? AND settled_at IS NULL ORDER BY seq LIMIT 1"
@@ -42,6 +43,7 @@ def claim(wanted: Claim, owner: str, lease: int, session: Session) -> list[WorkR
         if row.state is _IN_FLIGHT:
             attempts.append(attempt(row, _IN_FLIGHT, None, None, session.now, maybe_sent=True))
         mine = _taken(row, owner, until)
+        session.note_ready(until + row.quiet)
         changes.append(change_values(mine, until + row.quiet))
         taken.append(mine)
     session.each(CHANGE, changes)
@@ -52,6 +54,12 @@ def claim(wanted: Claim, owner: str, lease: int, session: Session) -> list[WorkR
 def is_anything_ready(wanted: Claim, now: int, db: sqlite3.Connection) -> bool:
     """Whether there is a row to claim; reads only."""
     return bool(ready_rows(db, wanted._replace(limit=min(wanted.limit, 1)), now))
+
+
+def soonest_ready(queue: tuple[str, str], db: sqlite3.Connection) -> int | None:
+    """From when the first row of a (kind, channel) can be claimed; None if it has none."""
+    found = db.execute(_SOONEST, queue).fetchone()
+    return None if found is None else int(found[0])
 
 
 def ready_rows(db: sqlite3.Connection, wanted: Claim, now: int) -> list[Values]:
@@ -108,11 +116,13 @@ def _taken(row: WorkRow, owner: str, until: int) -> WorkRow:
 def renew(session: Session, claims: Sequence[tuple[str, int]], lease: int) -> list[str]:
     """Prolong tenures; the ids of those that are lost."""
     until = session.now + lease
+    session.note_ready(until)
     return [
         row_id
         for row_id, token in claims
         if not session.run(
-            "UPDATE work SET lease_until = ?1, ready = ?1 + quiet WHERE id = ?2 AND token = ?3 AND state = 'in_flight'",
+            "UPDATE work SET lease_until = ?, ready = ? + quiet WHERE id = ? AND token = ? AND state = 'in_flight'",
+            until,
             until,
             row_id,
             token,

@@ -17,7 +17,7 @@ from roomkit_core.builtin.sqlite_session import Session, as_list
 from roomkit_core.builtin.sqlite_work import find_rows
 from roomkit_core.interfaces.store import Answer
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Refused
-from roomkit_core.models.packing import CREATED, ID, Packed
+from roomkit_core.models.packing import CHANNEL_TYPE, CREATED, ID, SYSTEM, Packed
 from roomkit_core.models.room import Version
 from roomkit_core.models.work import OPEN_STATES, WorkRow, WorkState
 
@@ -26,8 +26,8 @@ _EXISTS, _GONE, _STALE, _LOST = Refused("exists"), Refused("gone"), Refused("sta
 Head = tuple[str, str, int]
 """(epoch, commit id, next index) of a room."""
 
-MOVE_HEAD = """UPDATE heads SET commit_id = ?1, next_index = ?2, active = ?3, updated = max(updated, ?3)
-    WHERE room_id = ?4"""
+MOVE_HEAD = """UPDATE heads SET commit_id = ?, next_index = ?, updated = max(updated, ?),
+    active = nullif(max(ifnull(active, 0), ?), 0) WHERE room_id = ?"""
 
 
 def commit(session: Session, batch: Batch) -> Answer:
@@ -185,7 +185,9 @@ def _place(session: Session, batch: Batch, index: int) -> tuple[Packed, ...]:
 
 def _move_head(session: Session, changes: ChangeSet, index: int, events: tuple[Packed, ...]) -> None:
     if events:
-        session.run(MOVE_HEAD, changes.commit_id, index + len(events), events[-1][CREATED], changes.room_id)
+        updated = events[-1][CREATED]
+        active = max((event[CREATED] for event in events if event[CHANNEL_TYPE] != SYSTEM), default=0)
+        session.run(MOVE_HEAD, changes.commit_id, index + len(events), updated, active, changes.room_id)
     else:
         session.run("UPDATE heads SET commit_id = ? WHERE room_id = ?", changes.commit_id, changes.room_id)
 

@@ -90,8 +90,7 @@ def _keep(path: str) -> None:
 
 
 def _copy(source: str, target: str) -> None:
-    made = sqlite3.connect(target, isolation_level=None)
-    with closing(connect(source, writes=False)) as origin, closing(made) as copy:
+    with closing(connect(source, writes=False)) as origin, closing(connect(target, writes=True)) as copy:
         origin.backup(copy, pages=_PAGES)
         copy.execute("PRAGMA journal_mode = delete").fetchone()  # a copy is one file, without a log of its own
 

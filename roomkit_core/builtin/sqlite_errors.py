@@ -77,6 +77,9 @@ def again(error: Exception) -> Exception:
         made: Exception = type(error)(str(error))
         made.__dict__.update(error.__dict__)
     else:
-        made = type(error)(*error.args)
+        try:
+            made = type(error)(*error.args)
+        except TypeError:  # some cannot be made by hand
+            return error
     made.__cause__ = error.__cause__
     return made

@@ -10,8 +10,10 @@ from typing import Any
 
 from roomkit_core.builtin.sqlite_checkpoints import Checkpoints
 from roomkit_core.builtin.sqlite_connection import connect, create_file, file_identity
+from roomkit_core.builtin.sqlite_dues import Dues
 from roomkit_core.builtin.sqlite_errors import translated
 from roomkit_core.builtin.sqlite_group import GroupCommit
+from roomkit_core.builtin.sqlite_journal import Journal, Mark
 from roomkit_core.builtin.sqlite_migrations import migrate, pending
 from roomkit_core.builtin.sqlite_ownership import FileLock, take_over
 from roomkit_core.builtin.sqlite_readers import Readers
@@ -31,6 +33,8 @@ class StoreFile:
     Attributes:
         readers: The connections that read.
         failure: Why the last group was not written; None if it was.
+        journal: What the owner knows about open inbound rows; None beside it.
+        dues: What the owner knows about rows that are due.
     """
 
     def __init__(self, path: str, now: Callable[[], int], synchronous: str, role: str) -> None:
@@ -43,7 +47,12 @@ class StoreFile:
         self._lock = FileLock(path)
         self._identity: tuple[int, int] | None = None
         self._checkpoints = Checkpoints(path)
-        self._group = GroupCommit(self._connect, self._check_file, now, role == "owner", self._written)
+        self._mark = Mark(path)
+        self.journal = Journal(self._mark) if role == "owner" else None
+        self.dues = Dues()
+        self._group = GroupCommit(
+            self._connect, self._check_file, now, role == "owner", self._written, self.journal, self.dues
+        )
         self._writer = Writer(self._group.execute, self._tidy, self._finish)
         self.readers = Readers(lambda: connect(path, writes=False))
 
@@ -62,6 +71,8 @@ class StoreFile:
             if self._role == "owner":
                 create_file(self.path)
             self._prepare()
+            if self._role != "reader":
+                self._mark.open()
         except BaseException:
             self._lock.release()
             raise
@@ -111,18 +122,22 @@ class StoreFile:
 
     # -------------------------------------------------------------------------------------------- writing
 
-    def hand_in(self, work: Any) -> Request[Any]:
-        """Let it be written with the next group."""
+    def hand_in(self, work: Any, *, adds_to_journal: bool = False) -> Request[Any]:
+        """Let it be written with the next group; ``adds_to_journal`` if it can bring an inbound row."""
         self.check_process()
         if self._role == "reader":
             raise StoreError("this store was opened to be read", code="store.read_only", retryable=False)
-        return self._writer.hand_in(Request(work))
+        if adds_to_journal and self.journal is not None:
+            self.journal.expect()
+        return self._writer.hand_in(Request(work, adds_to_journal))
 
     def _connect(self) -> sqlite3.Connection:
         return connect(self.path, writes=True, synchronous=self._synchronous)
 
     def _check_file(self) -> None:
-        """A file that was removed still takes writes, and nobody would ever see them."""
+        """A file that was removed still takes writes, and nobody would ever see them. A tool tells the owner."""
+        if self._role == "tool":
+            self._mark.change()
         if file_identity(self.path) != self._identity:
             raise StoreError(
                 f"{self.path} was removed or replaced while it was in use",

@@ -66,9 +66,10 @@ def latest_room(db: Reader, person: str, channel_type: str | None, status: str |
     found = db.execute(
         """SELECT r.body, h.updated, h.active, h.next_index
         FROM people p JOIN rooms r ON r.room_id = p.room_id JOIN heads h ON h.room_id = p.room_id
-        WHERE p.person = ?1 AND (p.via = '' OR ?2 IS NULL OR p.channel_type = ?2) AND (?3 IS NULL OR r.status = ?3)
+        WHERE p.person = :person AND (p.via = '' OR :type IS NULL OR p.channel_type = :type)
+        AND (:status IS NULL OR r.status = :status)
         ORDER BY p.created DESC, p.room_id DESC LIMIT 1""",
-        (person, channel_type, status),
+        {"person": person, "type": channel_type, "status": status},
     ).fetchone()
     return None if found is None else room_of(*found)
 
@@ -77,8 +78,9 @@ def rooms_of_channel(db: Reader, channel_id: str, status: str | None, limit: int
     """Rooms to which the channel is attached, oldest first."""
     found = db.execute(
         """SELECT b.room_id FROM bindings b JOIN rooms r ON r.room_id = b.room_id
-        WHERE b.channel_id = ?1 AND (?2 IS NULL OR r.status = ?2) ORDER BY b.created, b.room_id LIMIT ?3""",
-        (channel_id, status, max(limit, 0)),
+        WHERE b.channel_id = :channel AND (:status IS NULL OR r.status = :status)
+        ORDER BY b.created, b.room_id LIMIT :limit""",
+        {"channel": channel_id, "status": status, "limit": max(limit, 0)},
     )
     return [room_id for (room_id,) in found]
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from roomkit_core.builtin.sqlite_batch import Batch
 from roomkit_core.builtin.sqlite_commit import commit
+from roomkit_core.builtin.sqlite_dues import Dues
 from roomkit_core.builtin.sqlite_errors import OWN_FAULTS, bare, member_error, translated
+from roomkit_core.builtin.sqlite_journal import Journal
 from roomkit_core.builtin.sqlite_messages import Apart, commit_messages
 from roomkit_core.builtin.sqlite_outcomes import Settlement, settle
 from roomkit_core.builtin.sqlite_session import Session
@@ -37,7 +40,9 @@ class GroupCommit:
         check: Raises a :class:`StoreError` if the file is not to be written.
         now: Tells the present moment in microseconds.
         may_claim: See :class:`Session`.
-        written: Told how many requests became durable, or why none did.
+        written: Told how many requests became durable, or why none did; not told of a group that changed nothing.
+        journal: Told what becomes of it; None beside the owner.
+        dues: Told of transactions that make rows ready.
     """
 
     def __init__(
@@ -47,46 +52,61 @@ class GroupCommit:
         now: Callable[[], int],
         may_claim: bool,
         written: Callable[[int, StoreError | None], None],
+        journal: Journal | None,
+        dues: Dues,
     ) -> None:
         self._connect = connect
         self._check = check
         self._now = now
         self._may_claim = may_claim
         self._written = written
+        self._journal = journal
+        self._dues = dues
         self.db: sqlite3.Connection | None = None
 
     def execute(self, requests: Requests) -> None:
         """Write a group."""
         answers: list[Written] = []
+        journal, empty_at = self._journal, None
+        if journal is not None:
+            journal.begin(sum(request.adds_to_journal for request in requests))
         try:
             self._check()
             if self.db is None:
                 self.db = self._connect()
             self.db.execute("BEGIN IMMEDIATE")
+            before = self.db.total_changes
             session = Session(self.db, self._now(), self._may_claim)
             for run in _runs(requests):
                 answers += _write_run(session, run)
+            if journal is not None:
+                empty_at = journal.look(self.db)
             self.db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001, RUF100 (whatever it is, everybody who waits has to be told)
             self._fail(requests, error)
             return
+        if journal is not None:
+            journal.note(empty_at)
+        if session.makes_ready:
+            self._dues.changed()
         for request, answer, fault in answers:
             request.answer, request.error = answer, fault
-        self._written(len(requests), None)
+        if self.db.total_changes > before:  # a group of refusals says nothing about the disk
+            self._written(len(requests), None)
 
     def close(self) -> None:
         """Let go of the connection."""
         db, self.db = self.db, None
         if db is not None:
-            try:
+            with suppress(sqlite3.Error):  # it is given up either way, and what was not committed is gone
                 if db.in_transaction:
                     db.execute("ROLLBACK")
-            except sqlite3.Error:  # the connection is given up either way, and that rolls back too
-                pass
-            db.close()
+            with suppress(sqlite3.Error):
+                db.close()
 
     def _fail(self, requests: Requests, error: Exception) -> None:
         self.close()
+        self._dues.changed()  # where the COMMIT failed, nobody knows
         failure = _failure(error)
         for request in requests:
             request.answer, request.error = None, failure

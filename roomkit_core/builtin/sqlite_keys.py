@@ -11,16 +11,16 @@ from roomkit_core.models.changes import Key, KeyResult
 
 FIND_KEY = """SELECT k.room_id, k.event_id, k.blocked, k.reason, k.epoch, h.epoch
     FROM keys k LEFT JOIN heads h ON h.room_id = k.room_id
-    WHERE k.name = ?3 AND k.channel_id = ?1 AND k.sender = ?2"""
+    WHERE k.channel_id = ? AND k.sender = ? AND k.name = ?"""
 
 FIND_KEYS = """SELECT json_group_array(json_array(
         k.channel_id, k.sender, k.name, k.at, k.room_id, k.event_id, k.blocked, k.reason, k.epoch, h.epoch
     ))
-    FROM (SELECT * FROM keys WHERE name = ?1 UNION SELECT * FROM keys WHERE event_id = ?1) k
+    FROM (SELECT * FROM keys WHERE name = ? UNION SELECT * FROM keys WHERE event_id = ?) k
     LEFT JOIN heads h ON h.room_id = k.room_id"""
 
 DECIDE = """INSERT INTO keys (channel_id, sender, name, room_id, event_id, blocked, reason, epoch, at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT epoch FROM heads WHERE room_id = ?4), ?8)"""
+    VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT epoch FROM heads WHERE room_id = ?), ?)"""
 """The epoch tells later whether the room is still the same, so that deleting a room need not look for its keys."""
 
 
@@ -40,7 +40,7 @@ def find_key(session: Session, key: Key) -> KeyResult | None:
 
 def decision(key: Key, result: KeyResult, now: int) -> tuple[Any, ...]:
     """The values of :data:`DECIDE`."""
-    return (*key, *result, now)
+    return (*key, *result, result.room_id, now)
 
 
 def decided_keys(rows: Sequence[Any]) -> list[DecidedKey]:

@@ -18,12 +18,13 @@ from roomkit_core.builtin.sqlite_outcomes import Settlement, settle
 from roomkit_core.builtin.sqlite_rooms import INSERT_EVENT
 from roomkit_core.builtin.sqlite_session import Session
 from roomkit_core.models.changes import Committed
-from roomkit_core.models.packing import CREATED, INDEX, ROOM
+from roomkit_core.models.packing import CHANNEL_TYPE, CREATED, INDEX, ROOM, SYSTEM
 from roomkit_core.models.room import Version
 from roomkit_core.models.work import OPEN_STATES, WorkRow
 
-_APPEND = """UPDATE heads SET commit_id = ?1, next_index = next_index + 1, active = ?2, updated = max(updated, ?2)
-    WHERE room_id = ?3 AND epoch = ?4 AND commit_id = ?5 AND next_index = ?6"""
+APPEND = """UPDATE heads SET commit_id = ?, next_index = next_index + 1,
+    active = nullif(max(ifnull(active, 0), ?), 0), updated = max(updated, ?)
+    WHERE room_id = ? AND epoch = ? AND commit_id = ? AND next_index = ?"""
 
 _new = tuple.__new__
 
@@ -46,10 +47,12 @@ def commit_messages(session: Session, batches: Sequence[Batch]) -> list[Committe
         room_id = changes.room_id
         if entry[ROOM] != room_id:
             raise Apart
-        heads.append((changes.commit_id, entry[CREATED], room_id, epoch, former, entry[INDEX]))
+        moment = entry[CREATED]
+        active = moment if entry[CHANNEL_TYPE] != SYSTEM else 0
+        heads.append((changes.commit_id, active, moment, room_id, epoch, former, entry[INDEX]))
         events.append(entry)
     try:
-        if session.each(_APPEND, heads) < len(heads):
+        if session.each(APPEND, heads) < len(heads):
             raise Apart
         session.each(INSERT_EVENT, events)
         _decide(session, batches)

@@ -8,9 +8,11 @@ from typing import NamedTuple
 from roomkit_core.builtin.sqlite_receipts import join_early, learn_names
 from roomkit_core.builtin.sqlite_rows import CHANGE, END, Values, change_values, end_values, pack_lane
 from roomkit_core.builtin.sqlite_session import Session
-from roomkit_core.builtin.sqlite_work import NOTE_ATTEMPT, PROMOTE, attempt, find_rows, heads_of, let_go_on, open_rows
+from roomkit_core.builtin.sqlite_work import NOTE_ATTEMPT, attempt, find_rows, heads_of, let_go_on, open_rows, promote
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.work import GOOD_ENDS, OPEN_STATES, Outcome, WorkRow, WorkState
+
+_CANCEL = "UPDATE work SET cancel = 1, code = ?, reason = ? WHERE seq = ?"
 
 _IN_FLIGHT, _UNKNOWN = WorkState.IN_FLIGHT, WorkState.UNKNOWN
 
@@ -48,7 +50,7 @@ class _Ledger:
         self._now = session.now
         self._changes: list[Values] = []
         self._ends: list[Values] = []
-        self._lanes: list[tuple[int, str | None]] = []
+        self._lanes: list[str | None] = []
         self._attempts: list[Values] = []
         self._names: list[tuple[str, str, str]] = []
 
@@ -79,7 +81,7 @@ class _Ledger:
             self._note(row, WorkState.SUPPRESSED if row.cancel else outcome.state, outcome)
         if row.cancel:  # code and reason are those of the withdrawal
             return self._end(row._replace(state=WorkState.SUPPRESSED))
-        if not outcome.untouched:
+        if not outcome.untouched or outcome.code is not None:
             row = row._replace(code=outcome.code, reason=outcome.reason)
         due = None if report.due_in is None else self._now + report.due_in
         row = row._replace(state=outcome.state, owner=None, lease_until=None, due=due)
@@ -96,20 +98,21 @@ class _Ledger:
         self._attempts.append(attempt(row, state, outcome.code, outcome.reason, self._now, maybe_sent=row.maybe_sent))
 
     def _change(self, row: WorkRow, ready: int | None) -> None:
+        self._session.note_ready(ready)
         self._changes.append(change_values(row, ready))
 
     def _end(self, row: WorkRow) -> WorkRow:
         row = row._replace(settled_at=self._now, owner=None, lease_until=None, due=None)
         self._ends.append(end_values(row))
         if row.lane:  # whoever is in flight is the head of its lane
-            self._lanes.append((self._now, pack_lane(row.lane)))
+            self._lanes.append(pack_lane(row.lane))
         return row
 
     def write(self) -> None:
         session = self._session
         session.each(CHANGE, self._changes)
         session.each(END, self._ends)
-        session.each(PROMOTE, self._lanes)
+        promote(session, self._lanes)
         session.each(NOTE_ATTEMPT, self._attempts)
         learn_names(session, self._names)
 
@@ -133,7 +136,7 @@ def withdraw(session: Session, room_id: str | None, withdrawal: Withdrawal) -> N
     rows = open_rows(session, " AND ".join(where), values)
     for row in rows:
         if row.state is _IN_FLIGHT:
-            session.run("UPDATE work SET cancel = 1, code = ?1, reason = ?1 WHERE seq = ?2", withdrawal.reason, row.seq)
+            session.run(_CANCEL, withdrawal.reason, withdrawal.reason, row.seq)
     end_waiting(
         session,
         [

@@ -96,8 +96,8 @@ def take_over(db: sqlite3.Connection, now: int) -> None:
             (os.getpid(), socket.gethostname(), now),
         )
         db.execute(
-            "UPDATE work SET lease_until = ?1, ready = ?1 + quiet WHERE ready IS NOT NULL AND state = 'in_flight'",
-            (now,),
+            "UPDATE work SET lease_until = ?, ready = ? + quiet WHERE ready IS NOT NULL AND state = 'in_flight'",
+            (now, now),
         )
         db.execute("COMMIT")
     except BaseException:

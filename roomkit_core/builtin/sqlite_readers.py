@@ -8,6 +8,7 @@ said "no row" of rows that were there.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -30,7 +31,9 @@ class Readers:
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
+        self._lock = threading.Lock()
         self._free: list[sqlite3.Connection] = []
+        self._is_closed = False
         self._own: sqlite3.Connection | None = None
         self._limiter: CapacityLimiter | None = None
 
@@ -59,19 +62,35 @@ class Readers:
 
     def _borrowed(self, read: Callable[[sqlite3.Connection], T]) -> T:
         try:
+            db = self._take()
             try:
-                db = self._free.pop()
-            except IndexError:
-                db = self._connect()
-            found = read(db)
-            self._free.append(db)
-        except sqlite3.Error as error:  # the connection is not used again
+                found = read(db)
+            except BaseException:
+                db.close()
+                raise
+        except sqlite3.Error as error:
             raise translated(error, "the store could not read") from error
+        self._give_back(db)
         return found
 
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+        return self._connect()
+
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        with self._lock:
+            if not self._is_closed:
+                self._free.append(db)
+                return
+        db.close()
+
     def close(self) -> None:
-        """Close all connections that nobody uses."""
-        own, self._own = self._own, None
-        for db in (*self._free, *([] if own is None else [own])):
+        """Close all connections; those that are lent are closed when they come back."""
+        with self._lock:
+            self._is_closed = True
+            free, self._free = self._free, []
+            own, self._own = self._own, None
+        for db in (*free, *([] if own is None else [own])):
             db.close()
-        self._free.clear()

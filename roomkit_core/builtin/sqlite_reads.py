@@ -28,20 +28,21 @@ _ROOM = "r.body, h.updated, h.active, h.next_index"
 _EVENTS = f"json_group_array(json_array({EVENT_COLUMNS}))"
 _SNAPSHOT = f"""SELECT h.epoch, h.commit_id, {_ROOM},
     (SELECT json_group_array(json_array(channel_id, body, capabilities))
-        FROM (SELECT * FROM bindings WHERE room_id = ?1 ORDER BY place)),
+        FROM (SELECT * FROM bindings WHERE room_id = :room ORDER BY place)),
     (SELECT json_group_array(json_array(participant_id, body))
-        FROM (SELECT * FROM participants WHERE room_id = ?1 ORDER BY place)),
-    (SELECT {_EVENTS} FROM (SELECT * FROM events WHERE room_id = ?1 AND place >= h.next_index - ?2 ORDER BY place))
-    FROM heads h JOIN rooms r ON r.room_id = h.room_id WHERE h.room_id = ?1"""
+        FROM (SELECT * FROM participants WHERE room_id = :room ORDER BY place)),
+    (SELECT {_EVENTS}
+        FROM (SELECT * FROM events WHERE room_id = :room AND place >= h.next_index - :tail ORDER BY place))
+    FROM heads h JOIN rooms r ON r.room_id = h.room_id WHERE h.room_id = :room"""
 _TIMELINE = f"""SELECT h.epoch, h.next_index, (SELECT {_EVENTS} FROM (
-        SELECT * FROM events WHERE room_id = ?1 AND place > ?2 ORDER BY place LIMIT ?3
-    )) FROM heads h WHERE h.room_id = ?1"""
+        SELECT * FROM events WHERE room_id = :room AND place > :after ORDER BY place LIMIT :limit
+    )) FROM heads h WHERE h.room_id = :room"""
 _HEADS = """SELECT json_group_array(json_array(room_id, epoch, next_index)) FROM heads
     WHERE room_id IN (SELECT value FROM json_each(?))"""
 
 
 def load_room(db: Reader, room_id: str, tail: int) -> RoomSnapshot | None:
-    found = db.execute(_SNAPSHOT, (room_id, max(tail, 0))).fetchone()
+    found = db.execute(_SNAPSHOT, {"room": room_id, "tail": max(tail, 0)}).fetchone()
     if found is None:
         return None
     epoch, commit_id, body, updated, active, next_index, bindings, participants, events = found
@@ -59,7 +60,7 @@ def load_room(db: Reader, room_id: str, tail: int) -> RoomSnapshot | None:
 
 
 def timeline(db: Reader, room_id: str, after: int, limit: int) -> tuple[Cursor, list[Packed]] | None:
-    found = db.execute(_TIMELINE, (room_id, after, max(limit, 0))).fetchone()
+    found = db.execute(_TIMELINE, {"room": room_id, "after": after, "limit": max(limit, 0)}).fetchone()
     if found is None:
         return None
     epoch, next_index, events = found

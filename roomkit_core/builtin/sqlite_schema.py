@@ -134,6 +134,8 @@ _WORK = (
     "CREATE UNIQUE INDEX work_by_id ON work (id)",
     "CREATE INDEX work_by_lane ON work (lane, settled_at) WHERE lane IS NOT NULL",
     "CREATE INDEX work_ready ON work (kind, channel_id, ready) WHERE ready IS NOT NULL",
+    # Holds little: the messages that came in and are not through.
+    "CREATE INDEX work_journal ON work (seq) WHERE kind = 'inbound' AND settled_at IS NULL",
     "CREATE INDEX work_open ON work (id) WHERE settled_at IS NULL",
     "CREATE INDEX work_by_room ON work (room_id, settled_at) WHERE room_id IS NOT NULL",
     "CREATE INDEX work_by_event ON work (event_id) WHERE event_id IS NOT NULL",

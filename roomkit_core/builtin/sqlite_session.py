@@ -7,6 +7,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+SOON = 2_000_000
+"""Microseconds. Longer than anybody believes that nothing is ready, by more than a transaction takes."""
+
 
 class Session:
     """One transaction of the writer.
@@ -15,14 +18,18 @@ class Session:
         db: The writing connection, inside a transaction.
         now: The present moment in microseconds, the same for the whole transaction.
         may_claim: False for tools, which work beside the owner and hold no work.
+
+    Attributes:
+        makes_ready: Whether it makes a row ready, now or soon.
     """
 
-    __slots__ = ("_has_early", "_seq", "db", "may_claim", "now")
+    __slots__ = ("_has_early", "_seq", "db", "makes_ready", "may_claim", "now")
 
     def __init__(self, db: sqlite3.Connection, now: int, may_claim: bool) -> None:
         self.db = db
         self.now = now
         self.may_claim = may_claim
+        self.makes_ready = False
         self._seq: int | None = None
         self._has_early: bool | None = None
 
@@ -33,6 +40,11 @@ class Session:
             self._seq = 0 if found is None else found[0]
         self._seq += 1
         return self._seq
+
+    def note_ready(self, ready: int | None) -> None:
+        """A row can be claimed from this moment on; None for never."""
+        if ready is not None and ready < self.now + SOON:
+            self.makes_ready = True
 
     def has_early(self) -> bool:
         """Whether a provider's report waits for its delivery; nearly always there is none, so ask once."""

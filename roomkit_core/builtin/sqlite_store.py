@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
@@ -21,7 +22,7 @@ from roomkit_core.builtin import sqlite_reads as reads
 from roomkit_core.builtin.clock import SystemClock
 from roomkit_core.builtin.sqlite_accept import accept
 from roomkit_core.builtin.sqlite_batch import Batch
-from roomkit_core.builtin.sqlite_claims import Claim, claim, is_anything_ready, renew
+from roomkit_core.builtin.sqlite_claims import Claim, claim, renew
 from roomkit_core.builtin.sqlite_connection import SYNCHRONOUS
 from roomkit_core.builtin.sqlite_copies import backup
 from roomkit_core.builtin.sqlite_directory import values_from
@@ -75,7 +76,7 @@ class SQLiteStore(ConversationStore):
             owner: it writes, but holds no work; rows that ask for a claim are stored pending. ``reader``: reads only.
 
     Attributes:
-        path: The file.
+        path: The file, absolute.
 
     Raises:
         ConfigError: The path is none, or an argument is not one of the words above.
@@ -92,10 +93,9 @@ class SQLiteStore(ConversationStore):
         synchronous: str = "full",
         role: str = "owner",
     ) -> None:
-        self.path = os.fspath(path)
-        if self.path in ("", ":memory:"):
+        if os.fspath(path) in ("", ":memory:"):
             raise ConfigError(
-                f"{self.path!r} is no path of a file",
+                f"{path!r} is no path of a file",
                 hint="Use InMemoryStore for a store that is gone with the process.",
             )
         if synchronous not in SYNCHRONOUS or role not in ROLES:
@@ -103,6 +103,8 @@ class SQLiteStore(ConversationStore):
                 f"synchronous is one of {sorted(SYNCHRONOUS)} and role one of {sorted(ROLES)}, "
                 f"not {synchronous!r} and {role!r}"
             )
+        # One file has one lock, by whichever name it is called.
+        self.path = str(Path(path).resolve())
         self._clock = SystemClock() if clock is None else clock
         self._began = to_microseconds(self._clock.now()) - round(self._clock.monotonic() * 1_000_000)
         self._synchronous = synchronous
@@ -132,13 +134,18 @@ class SQLiteStore(ConversationStore):
         file = self._file
         if file is not None:
             file.check_process()
-            self._file = None
+            self._file = self._opening = None
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(file.close)
 
     @property
     def failure(self) -> StoreError | None:
         return None if self._file is None else self._file.failure
+
+    @property
+    def journal_is_empty(self) -> bool:
+        journal = None if self._file is None else self._file.journal
+        return journal is not None and journal.is_empty
 
     async def probe(self) -> None:
         await self._write(partial(_probe))
@@ -164,7 +171,8 @@ class SQLiteStore(ConversationStore):
     # ------------------------------------------------------------------------------------------------- writes
 
     def submit(self, changes: ChangeSet) -> Ticket:
-        return self._opened().hand_in(Batch(changes))
+        batch = Batch(changes)
+        return self._opened().hand_in(batch, adds_to_journal=batch.adds_to_journal)
 
     async def _write(self, work: Callable[[Session], T]) -> T:
         found: T = await self._opened().hand_in(work).wait()
@@ -176,10 +184,13 @@ class SQLiteStore(ConversationStore):
         lane: tuple[str, ...],
         key: Key | None,
         *,
+        room_id: str | None = None,
         owner: str = "",
         lease: float | None = None,
     ) -> Accepted | Known:
-        return await self._write(accept(message, lane, key, owner, lease))
+        work = accept(message, lane, key, room_id, owner, lease)
+        found: Accepted | Known = await self._opened().hand_in(work, adds_to_journal=True).wait()
+        return found
 
     async def claim(
         self,
@@ -204,7 +215,9 @@ class SQLiteStore(ConversationStore):
             None if channels is None else sorted(set(channels)),
             None if lanes is None else [lane for lane in dict.fromkeys(map(pack_lane, lanes)) if lane is not None],
         )
-        if not self._look(partial(is_anything_ready, wanted, self._now())):
+        file = self._opened()
+        file.check_process()
+        if not file.dues.may_claim(wanted, self._now(), file.readers.look):
             return []
         return await self._write(partial(claim, wanted, owner, _microseconds(lease)))
 
@@ -281,7 +294,7 @@ class SQLiteStore(ConversationStore):
         return await self._page(lambda db: finding.history(db, row_id))
 
     async def find_keys(self, name: str) -> list[DecidedKey]:
-        return await self._page(lambda db: decided_keys(reads.array(db, FIND_KEYS, name)))
+        return await self._page(lambda db: decided_keys(reads.array(db, FIND_KEYS, name, name)))
 
     async def has_open(self, lane: tuple[str, ...]) -> bool:
         statement = "SELECT 1 FROM work WHERE lane = ? AND settled_at IS NULL LIMIT 1"

@@ -15,10 +15,10 @@ from roomkit_core.models.work import WorkRow, WorkState
 
 _HEAD = "SELECT seq FROM work WHERE lane = ? AND settled_at IS NULL ORDER BY seq LIMIT 1"
 
-PROMOTE = """UPDATE work SET due = coalesce(due, ?1), ready = coalesce(due, ?1) WHERE seq = (
-    SELECT seq FROM work WHERE lane = ?2 AND settled_at IS NULL ORDER BY seq LIMIT 1
+PROMOTE = """UPDATE work SET due = coalesce(due, ?), ready = coalesce(due, ?) WHERE seq = (
+    SELECT seq FROM work WHERE lane = ? AND settled_at IS NULL ORDER BY seq LIMIT 1
 )"""
-"""Makes the head of a lane ready, given the present moment and the lane. For a lane whose former head has ended."""
+"""Makes the head of a lane ready whose former head has ended; given the present moment, twice, and the lane."""
 
 NOTE_ATTEMPT = """INSERT INTO attempts (row_id, token, attempt, owner, ended_at, state, code, reason, maybe_sent)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -48,7 +48,14 @@ def let_go_on(session: Session, former: dict[str, int]) -> None:
         for lane, seq in former.items()
         if session.one("SELECT 1 FROM work WHERE seq = ? AND settled_at IS NULL", seq) is None
     ]
-    session.each(PROMOTE, [(session.now, lane) for lane in over])
+    promote(session, over)
+
+
+def promote(session: Session, lanes: Iterable[str | None]) -> None:
+    """Make the heads of lanes ready whose former heads have ended; lanes that are through have none."""
+    now = session.now
+    if session.each(PROMOTE, [(now, now, lane) for lane in lanes]):
+        session.makes_ready = True
 
 
 def attempt(

@@ -9,6 +9,7 @@ Whoever waits for a member of a group waits for the group, so that a hundred cal
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -19,6 +20,8 @@ from roomkit_core.background import Post, postbox
 from roomkit_core.builtin.sqlite_errors import again
 from roomkit_core.errors import StoreError
 from roomkit_core.interfaces.store import Ticket
+
+log = logging.getLogger("roomkit.store")
 
 T = TypeVar("T")
 
@@ -60,15 +63,17 @@ class Request(Ticket, Generic[T]):
 
     Args:
         work: What is to be done, in the terms of whoever executes the groups.
+        adds_to_journal: Whether it can bring an inbound row.
     """
 
-    __slots__ = ("error", "group", "work")
+    __slots__ = ("adds_to_journal", "error", "group", "work")
 
     group: Group
     answer: T | None  # type: ignore[assignment]  # a ticket's answer is one of several
 
-    def __init__(self, work: Any) -> None:
+    def __init__(self, work: Any, adds_to_journal: bool = False) -> None:
         self.work = work
+        self.adds_to_journal = adds_to_journal
         self.answer = None
         self.error: Exception | None = None
 
@@ -149,5 +154,8 @@ class Writer:
                 self._open = Group(self._lock)
             self._execute(group.requests)
             group.finish()
-            self._tidy()
+            try:
+                self._tidy()
+            except Exception:  # untidy, but what was acknowledged is written, and so is what comes next
+                log.exception("tidying the store failed")
         self._finish()

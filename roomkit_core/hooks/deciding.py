@@ -14,13 +14,13 @@ from types import CoroutineType
 from typing import Any, Protocol
 
 from roomkit_core.background import Bounds, Late
-from roomkit_core.hooks.node import Chain, Node, current
+from roomkit_core.hooks.node import Chain, Node, enter_node, leave_node
 from roomkit_core.hooks.registration import HookRegistration
 from roomkit_core.models.base import evolve
 from roomkit_core.models.context import RoomContext
 from roomkit_core.models.enums import HookAction
 from roomkit_core.models.event import RoomEvent
-from roomkit_core.models.hook import HookResult, InjectedEvent
+from roomkit_core.models.hook import HookResult, InjectedEvent, plain_allow
 from roomkit_core.models.task import Observation, Task
 
 log = logging.getLogger("roomkit.hooks")
@@ -68,9 +68,6 @@ class Decision:
         tasks, observations: What else the hooks asked for, the blocking one included.
     """
 
-    reason: str | None = None
-    blocked_by: str | None = None
-    has_extras = False
     errors: tuple[tuple[str, str], ...] = ()
     injected: tuple[tuple[str, InjectedEvent], ...] = ()
     tasks: tuple[Task, ...] = ()
@@ -78,6 +75,9 @@ class Decision:
 
     def __init__(self, event: RoomEvent) -> None:
         self.event = event
+        self.reason: str | None = None
+        self.blocked_by: str | None = None
+        self.has_extras = False
 
 
 async def decide(
@@ -96,7 +96,7 @@ async def decide(
         share -= 1
         suspensions = bounds.suspensions
         failure: Exception | None = None
-        token = current.set(node)
+        token = enter_node(node)
         try:
             answer = hook.fn(decision.event, stage.context())
             if type(answer) is CoroutineType or isawaitable(answer):
@@ -117,12 +117,14 @@ async def decide(
             if bounds.suspensions != suspensions and bounds.overran():
                 failure = Late()
         finally:
-            current.reset(token)
+            leave_node(token)
             bounds.limit = None
         if stage.doomed is not None:
             failure = None
             raise stage.doomed
         if failure is None:
+            if answer is plain_allow():  # what nearly every hook says of nearly every message
+                continue
             failure = _what_is_wrong(answer, event)
         if failure is None:
             _apply(decision, hook, answer)

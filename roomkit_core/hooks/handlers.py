@@ -34,10 +34,6 @@ class Handlers:
         self._handlers.setdefault(event_type, []).append(handler)
         self.has_any = True
 
-    def wants(self, event_type: str) -> bool:
-        """Whether anybody listens."""
-        return event_type in self._handlers
-
     def emit(
         self,
         event_type: str,

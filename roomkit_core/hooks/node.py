@@ -43,18 +43,12 @@ class Node:
         is_busy: Whether a child task of the call is joining the unit.
     """
 
-    # One is made for every foreign call. Defaults are class attributes, so that making one sets only what it has.
-    alive = True
-    cause: RoomEvent | None = None
+    # One is made for every foreign call. What is rare is a class attribute until it is set.
     _depth = 0
-    budget: int | None = None
-    hooks: Chain = ()
-    bounds: Bounds | None = None
     row_id: str | None = None
     _origin: str | None = None
     follow: Callable[[], Any] | None = None
     ordinals: dict[str, int] | None = None
-    is_busy = False
     _waiters: deque[anyio.Event] | None = None
 
     def __init__(self, kit: object, kind: str, unit: Any = None) -> None:
@@ -62,6 +56,12 @@ class Node:
         self.kind = kind
         self.unit = unit
         self.parent = current.get()
+        self.alive = True
+        self.cause: RoomEvent | None = None
+        self.budget: int | None = None
+        self.hooks: Chain = ()
+        self.bounds: Bounds | None = None
+        self.is_busy = False
 
     @property
     def depth(self) -> int:
@@ -116,6 +116,9 @@ class Node:
 
 
 current: ContextVar[Node | None] = ContextVar("roomkit_node", default=None)
+
+# Bound once: a method of an imported name is bound anew at every call.
+running, enter_node, leave_node = current.get, current.set, current.reset
 
 
 def ancestry(kit: object) -> Iterator[Node]:

@@ -165,6 +165,7 @@ class HookRegistry:
         self.has_observers = False
         self.has_durable = False
         self._is_plain = True
+        self._before: Hooks = ()  # the global hooks before the broadcast
 
     def register(self, hook: HookRegistration) -> None:
         """Add a global hook.
@@ -174,6 +175,7 @@ class HookRegistry:
         """
         self._check_name(hook, None)
         self._global[hook.trigger] = _ordered((*self._global.get(hook.trigger, ()), hook))
+        self._before = self._global.get(_BEFORE, ())
         self._note(hook)
 
     def add_room_hook(self, room_id: str, hook: HookRegistration) -> None:
@@ -188,7 +190,10 @@ class HookRegistry:
         self._note(hook)
 
     def _check_name(self, hook: HookRegistration, room_id: str | None) -> None:
-        if hook.durable and self.find_durable(hook.name, room_id) is not None:
+        if not hook.durable:
+            return
+        rooms = self._rooms if room_id is None else (room_id,)
+        if any(self.find_durable(hook.name, room) is not None for room in (None, *rooms)):
             raise HookError(
                 f"there is a durable hook {hook.name!r} already, and its name is what finds it after a restart",
                 code="hook.durable_name",
@@ -224,7 +229,9 @@ class HookRegistry:
 
     def remove_global_hook(self, name: str) -> bool:
         """Remove the first global hook of this name; False if there is none."""
-        return _remove(self._global, name)
+        found = _remove(self._global, name)
+        self._before = self._global.get(_BEFORE, ())
+        return found
 
     def remove_room_hook(self, room_id: str, name: str) -> bool:
         """Remove the room's first hook of this name; False if there is none."""
@@ -254,7 +261,7 @@ class HookRegistry:
 
     def deciding(self, room_id: str, source: EventSource, chain: tuple[HookRegistration, ...]) -> Hooks:
         """The hooks that decide about an event: filters let it through, and they are not on the chain that sent it."""
-        hooks = self.select(_BEFORE, room_id)
+        hooks = self.select(_BEFORE, room_id) if self._rooms else self._before
         if not hooks or (self._is_plain and not chain):
             return hooks
         return tuple(

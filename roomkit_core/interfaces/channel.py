@@ -7,12 +7,13 @@ default.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from roomkit_core.errors import DeliveryFailedError, UnsupportedError
 from roomkit_core.models.base import EMPTY, build, evolve
 from roomkit_core.models.channel import ChannelCapabilities, ChannelOutput, RateLimit, Route
-from roomkit_core.models.content import TextContent
+from roomkit_core.models.content import DeleteContent, EditContent, TextContent
 from roomkit_core.models.delivery import Delivery, Receipt, Rendering
 from roomkit_core.models.enums import ChannelCategory, ChannelDirection, EventStatus
 from roomkit_core.models.event import EventSource, RoomEvent, Routing
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from roomkit_core.models.context import RoomContext
     from roomkit_core.models.message import InboundMessage
     from roomkit_core.models.room import Cursor
+
+_PENDING = EventStatus.PENDING  # members of an enum are looked up the long way
 
 Guarantee = Literal["at_least_once", "idempotent", "reconcilable"]
 
@@ -154,6 +157,8 @@ class Channel:
     def render(self, content: Any) -> Rendering:
         """The content in the form in which :meth:`send` wants it. Pure; called while the plan is made.
 
+        By default text as one part, and edits and deletions as they are where the channel says that it supports them.
+
         Returns:
             One part for each call to the provider.
 
@@ -161,6 +166,10 @@ class Channel:
             UnsupportedError: The channel cannot carry it; the delivery fails at birth with this error's code and text.
         """
         capabilities = self.capabilities()
+        if (type(content) is DeleteContent and capabilities.supports_delete) or (
+            type(content) is EditContent and capabilities.supports_edit
+        ):
+            return Rendering((content,))
         if type(content) is not TextContent or ChannelMediaType.TEXT not in capabilities.media_types:
             raise UnsupportedError(
                 f"channel {self.channel_id!r} cannot carry {content.type} content", code="content.unsupported"
@@ -229,7 +238,11 @@ class Channel:
 
 
 def event_from_message(
-    channel: Channel, message: InboundMessage, room_id: str, source: EventSource | None = None
+    channel: Channel,
+    message: InboundMessage,
+    room_id: str,
+    source: EventSource | None = None,
+    created_at: datetime | None = None,
 ) -> RoomEvent:
     """The plain translation of a message: same content, the sender as participant.
 
@@ -238,6 +251,7 @@ def event_from_message(
         message: The message.
         room_id: Its room.
         source: The source, if the caller has one already; see :func:`source_from_message`.
+        created_at: When it was said; now if omitted.
     """
     if message.thread_id is None and message.external_id is None:
         data = no_channel_data()
@@ -251,7 +265,7 @@ def event_from_message(
             "type": message.event_type,
             "source": source or source_from_message(channel, message),
             "content": message.content,
-            "status": EventStatus.PENDING,
+            "status": _PENDING,
             "blocked_by": None,
             "visibility": message.visibility,
             "response_visibility": message.response_visibility,
@@ -260,7 +274,7 @@ def event_from_message(
             "parent_event_id": message.parent_event_id,
             "correlation_id": None,
             "idempotency_key": message.idempotency_key or message.provider_message_id,
-            "created_at": utc_now(),
+            "created_at": created_at or utc_now(),
             "metadata": message.metadata,
             "channel_data": data,
             "delivery_results": EMPTY,

@@ -26,12 +26,15 @@ from roomkit_core.errors import (
 from roomkit_core.models.base import evolve
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Refused
 from roomkit_core.models.ids import new_id
+from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
 if TYPE_CHECKING:
     from roomkit_core.interfaces.store import ConversationStore
     from roomkit_core.interfaces.store_types import RoomSnapshot
+    from roomkit_core.models.changes import Key
     from roomkit_core.models.channel import ChannelBinding
     from roomkit_core.models.event import RoomEvent
+    from roomkit_core.models.message import InboundMessage
     from roomkit_core.models.participant import Identity, Participant
     from roomkit_core.models.room import Room
     from roomkit_core.models.task import Observation, Task
@@ -88,6 +91,24 @@ async def _commit(store: ConversationStore, changes: ChangeSet) -> None:
     answer = await store.commit(changes)
     if isinstance(answer, Refused):
         raise refusal_error(answer, changes.room_id)
+
+
+def inbound_row(
+    message: InboundMessage, lane: tuple[str, ...], key: Key | None, room_id: str | None, *, claim: bool
+) -> WorkRow:
+    """The row of a message that is accepted into the journal, the same in every store."""
+    text = message.model_dump_json()
+    return WorkRow(
+        id=new_id(),
+        kind=WorkKind.INBOUND,
+        channel_id=message.channel_id,
+        lane=lane,
+        room_id=None,
+        event_id=None,
+        payload=(text,) if room_id is None else (text, room_id),
+        state=WorkState.IN_FLIGHT if claim else WorkState.PENDING,
+        key=key,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ rooms

@@ -111,11 +111,16 @@ def freeze(value: Any) -> Any:
 def _freeze_json(value: Any) -> Any:
     if value is EMPTY:
         return value
-    _check_json(value)
+    check_json(value)
     return freeze(value)
 
 
-def _check_json(value: Any) -> None:
+def check_json(value: Any) -> None:
+    """Refuse what JSON cannot hold, or would give back as something else.
+
+    Raises:
+        ValueError: It is not made of strings, finite numbers, booleans, None, lists, and dicts with string keys.
+    """
     if value is None or isinstance(value, str | int):
         return
     if isinstance(value, float):
@@ -126,10 +131,10 @@ def _check_json(value: Any) -> None:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise ValueError(f"a key must be a string, not {type(key).__name__}")
-            _check_json(item)
+            check_json(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            _check_json(item)
+            check_json(item)
     else:
         raise ValueError(f"{type(value).__name__} has no place in JSON")
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from roomkit_core.models.room import Room
 
 
+_new = object.__new__
+
+
 class RoomContext:
     """A room at one moment. It never changes; reading again from the kit gives a newer one.
 
@@ -45,7 +48,7 @@ class RoomContext:
     @classmethod
     def of(cls, state: Moment, attempt: int = 1) -> RoomContext:
         """The context of a room's state. Nothing is copied or computed until somebody looks."""
-        context = cls.__new__(cls)
+        context = _new(cls)
         context._state = state
         context._recent = None
         context.attempt = attempt

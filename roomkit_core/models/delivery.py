@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from roomkit_core.models.base import EMPTY, Base, Data, freeze
 from roomkit_core.models.channel import ChannelBinding, ProviderResult, Route
@@ -157,6 +158,15 @@ class DeliveryResult(Base):
         return self.state in _SENT and self.clients != 0
 
 
+def _iso_or_aware(moment: Any) -> Any:
+    """A number says nothing about its unit: providers report seconds, milliseconds, and strings of both."""
+    if isinstance(moment, str):
+        return datetime.fromisoformat(moment)
+    if moment is None or isinstance(moment, datetime):
+        return moment
+    raise ValueError(f"a timestamp is an aware datetime or an ISO 8601 string, not {type(moment).__name__}")
+
+
 class DeliveryStatus(Base):
     """A provider's later report about a message that it took."""
 
@@ -169,7 +179,7 @@ class DeliveryStatus(Base):
     sender: str = ""
     error_code: str | None = None
     error_message: str | None = None
-    timestamp: Time | None = None
+    timestamp: Annotated[Time | None, BeforeValidator(_iso_or_aware)] = None
     raw: Data = EMPTY
 
 

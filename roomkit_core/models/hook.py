@@ -44,7 +44,7 @@ class HookResult(Base):
     @classmethod
     def allow(cls, injected: list[InjectedEvent] | None = None) -> HookResult:
         """Let the event pass as it is."""
-        return cls(injected_events=injected) if injected else _allow()
+        return cls(injected_events=injected) if injected else plain_allow()
 
     @classmethod
     def block(
@@ -70,7 +70,8 @@ class HookResult(Base):
 
 
 @cache
-def _allow() -> HookResult:
+def plain_allow() -> HookResult:
+    """The one HookResult that allows and says nothing else."""
     return HookResult()
 
 

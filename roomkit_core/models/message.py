@@ -37,11 +37,6 @@ class InboundMessage(Base):
     addressed_to: Strings | None = None
     response_visibility: str | None = None
 
-    @property
-    def key(self) -> str | None:
-        """What makes a repeat of this message known, within its channel and sender."""
-        return self.idempotency_key or self.provider_message_id
-
 
 class Accepted(Base):
     """A message that is in the journal.

@@ -24,7 +24,10 @@ Packed = tuple[Any, ...]
 """An event as :func:`pack_event` leaves it: atoms only, in the order of the constants below."""
 
 ID, ROOM, TYPE, INDEX, STATUS, VISIBILITY, CREATED, CHANNEL, PARTICIPANT, CONTENT_TYPE, BODY = range(11)
-RAW, METADATA, CHANNEL_DATA, DELIVERY_RESULTS = 17, 24, 25, 26
+CHANNEL_TYPE, RAW, METADATA, CHANNEL_DATA, DELIVERY_RESULTS = 12, 17, 24, 25, 26
+
+SYSTEM = str(ChannelType.SYSTEM)
+"""The channel type of what the system itself says about a room; it is no activity in it."""
 
 PackedContent = tuple[str, str, str | None]
 

@@ -10,14 +10,17 @@ from roomkit_core.models.base import EMPTY, Base, Data
 from roomkit_core.models.enums import RoomStatus
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import new_id
-from roomkit_core.models.time import Time, utc_now
+from roomkit_core.models.time import CENTURY, Time, utc_now
 
 
 class RoomTimers(Base):
-    """When an idle room pauses and closes, in seconds since ``last_activity_at``."""
+    """When an idle room pauses and closes, in seconds since ``last_activity_at``, up to a hundred years.
 
-    inactive_after_seconds: float | None = Field(default=None, ge=0)
-    closed_after_seconds: float | None = Field(default=None, ge=0)
+    Activity is what somebody says in the room. What the system notes about it, who comes and goes, is none.
+    """
+
+    inactive_after_seconds: float | None = Field(default=None, ge=0, le=CENTURY)
+    closed_after_seconds: float | None = Field(default=None, ge=0, le=CENTURY)
     last_activity_at: Time | None = None
 
 

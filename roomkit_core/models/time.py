@@ -8,12 +8,14 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CENTURY = 36_525 * 86_400.0  # seconds
 _MICROSECOND = timedelta(microseconds=1)
+_now = datetime.now
 
 
 def utc_now() -> datetime:
     """The present moment, aware and in UTC."""
-    return datetime.now(UTC)
+    return _now(UTC)
 
 
 def to_microseconds(moment: datetime) -> int:

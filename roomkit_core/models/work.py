@@ -91,8 +91,8 @@ class Outcome(NamedTuple):
     """What a holder reports about its row (PROTOCOL 2, transition 7).
 
     A final ``state`` ends the row. ``PENDING`` with a ``due`` asks for another attempt, ``UNKNOWN`` says that nobody
-    knows (and marks ``maybe_sent``). ``untouched`` hands the row back as it was, without counting the attempt.
-    ``retry_after`` are the seconds that the provider asked for.
+    knows (and marks ``maybe_sent``). ``untouched`` hands the row back as it was, without counting the attempt; a
+    ``code`` beside it says what it waits for. ``retry_after`` are the seconds that the provider asked for.
     """
 
     state: WorkState

@@ -76,8 +76,8 @@ async def test_what_is_handed_in_while_a_group_is_written_shares_the_next_transa
 
 async def test_everything_that_writes_rides_in_the_same_transaction(store: SQLiteStore) -> None:
     (writer,) = await rooms(store, 1)
-    held = delivery(("a",), state=IN_FLIGHT, room_id="room-0")
-    await writer.write(work=(held, delivery(("b",), room_id="room-0")))
+    held, kept = (delivery((name,), state=IN_FLIGHT, room_id="room-0") for name in ("a", "c"))
+    await writer.write(work=(held, kept, delivery(("b",), room_id="room-0")))
     found: dict[str, Any] = {}
 
     async def note(name: str, call: Any) -> None:
@@ -87,7 +87,7 @@ async def test_everything_that_writes_rides_in_the_same_transaction(store: SQLit
     calls = {
         "accept": store.accept(received, ("sms", "+1"), key("SM1")),
         "claim": store.claim("kit-2", lease=60.0, limit=5, kinds=[WorkKind.DELIVERY]),
-        "renew": store.renew([(held.id, 1)], lease=60.0),
+        "renew": store.renew([(kept.id, 1)], lease=60.0),
         "settle": store.settle(held.id, 1, SENT),
         "receipt": store.note_receipt("sms", held.id, "delivered", 0),
         "commit": store.commit(message(writer, keys=(decided("SM2"),))),
@@ -278,9 +278,12 @@ async def test_a_failure_is_shown_until_a_write_goes_through_again(store: SQLite
     with pytest.raises(StoreError):
         await ticket.wait()
     shown = store.failure
+    assert not await store.delete_room("unknown")  # went through, but wrote nothing
+    still_shown = store.failure
     await store.probe()
 
     assert isinstance(shown, StoreError)
+    assert still_shown is shown
     assert store.failure is None
 
 

@@ -30,7 +30,8 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_bot_of_the_readme_answers() -> None:
+async def test_the_bot_of_the_readme_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # it keeps its file where it runs
     bot, *_ = blocks(ROOT / "README.md")
     program: dict[str, object] = {}
     exec(bot, program)

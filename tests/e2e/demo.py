@@ -23,9 +23,15 @@ def free_port() -> int:
 
 
 class Demo:
-    """``make demo`` without make, on a free port."""
+    """``make demo`` without make, on a free port.
 
-    def __init__(self, program: Sequence[str] = DEMO) -> None:
+    Args:
+        store: The file in which it keeps everything, or ``memory``.
+        program: What Python is started with.
+    """
+
+    def __init__(self, store: Path | str, program: Sequence[str] = DEMO) -> None:
+        self._store = store
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self._program = program
@@ -33,7 +39,7 @@ class Demo:
 
     def start(self) -> None:
         """Start it, and return when it listens."""
-        environment = {**os.environ, "PORT": str(self.port)}
+        environment = {**os.environ, "PORT": str(self.port), "ROOMKIT_STORE": str(self._store)}
         command = [sys.executable, *self._program]
         self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None

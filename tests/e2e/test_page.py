@@ -49,9 +49,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def demo() -> Iterator[Demo]:
-    """The demo, listening."""
-    demo = Demo()
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    """The demo on a file of its own, listening."""
+    demo = Demo(tmp_path / "room.db")
     demo.start()
     yield demo
     demo.kill()
@@ -191,7 +191,42 @@ def test_a_connection_that_is_cut_again_and_again_loses_and_repeats_nothing(
     assert indexes(ann) == sorted(set(indexes(ann)))
 
 
-def test_a_server_that_lost_its_memory_says_so(demo: Demo, window: Window) -> None:
+def test_a_server_that_is_killed_while_both_type_loses_and_repeats_nothing(demo: Demo, window: Window) -> None:
+    """Three kills in mid-conversation: what was said is there once, in order, and the bot has answered each of it."""
+    ann, bob = window(demo.url, "Ann"), window(demo.url, "Bob")
+    for number in range(12):
+        say(ann, f"ann {number}")
+        say(bob, f"bob {number}")
+        if number % 4 == 3:
+            demo.kill()
+            say(ann, f"into the dark {number}")
+            demo.start()
+    said = [*(f"{who} {number}" for number in range(12) for who in ("ann", "bob"))]
+    said += [f"into the dark {number}" for number in (3, 7, 11)]
+    for text in said:
+        wait_for(ann, f"You said: {text}")
+        wait_for(bob, f"You said: {text}")
+
+    assert lines(ann) == lines(bob)
+    assert sorted(text for text in lines(ann)[1:] if not text.startswith("You said")) == sorted(said)
+    assert sorted(text for text in lines(ann) if text.startswith("You said")) == sorted(f"You said: {t}" for t in said)
+    for who in ("ann", "bob"):
+        own = [text for text in lines(ann) if text.startswith(f"{who} ")]
+        assert own == [f"{who} {number}" for number in range(12)]
+    assert indexes(ann) == sorted(set(indexes(ann))) == indexes(bob)
+    expect(ann.locator("#log .line.gone")).to_have_count(0)
+
+
+def test_a_server_that_lost_its_memory_says_so(window: Window) -> None:
+    demo = Demo("memory")
+    demo.start()
+    try:
+        tell_of_a_lost_memory(demo, window)
+    finally:
+        demo.kill()
+
+
+def tell_of_a_lost_memory(demo: Demo, window: Window) -> None:
     ann = window(demo.url, "Ann")
     say(ann, "remember this")
     wait_for(ann, "You said: remember this")
@@ -226,8 +261,8 @@ def test_a_reload_keeps_the_lines_and_goes_on(demo: Demo, window: Window) -> Non
     assert ann.locator("#log .line.own .bubble").all_inner_texts() == ["before the reload"]
 
 
-def test_a_refused_message_says_why_and_can_be_dropped(window: Window) -> None:
-    demo = Demo(("-c", REFUSING))
+def test_a_refused_message_says_why_and_can_be_dropped(window: Window, tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "room.db", ("-c", REFUSING))
     demo.start()
     try:
         ann = window(demo.url, "Ann")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,10 +22,12 @@ from roomkit_core import (
     RoomEvent,
     RoomKit,
     RoomStatus,
+    SQLiteStore,
     WorkState,
 )
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message, text_of
 from tests.support.rooms import PATIENCE, check_at_rest, kit_with, say, texts, timeline, work
+from tests.support.sqlite import held_up
 from tests.support.stepping import cancelled_as_it_wakes, cancelled_as_task, cancelled_by_scope
 from tests.support.stores import SlowStore
 
@@ -369,3 +372,24 @@ async def test_a_cancelled_hook_of_a_cancelled_message_takes_everything_back(can
 
             assert sorted(await texts(found.kit)) in ([], ["answer", "hi", "noted"])
             await check_at_rest(found.kit)
+
+
+# ------------------------------------------------------------------------------------------------------- the journal
+
+
+@pytest.mark.parametrize(
+    ("anyio_backend", "cancelled"),
+    [("asyncio", cancelled_by_scope), ("trio", cancelled_by_scope), ("asyncio", cancelled_as_task)],
+)
+async def test_l6_what_a_cancelled_caller_had_accepted_is_worked_on_at_once(
+    cancelled: Cancelled, tmp_path: Path
+) -> None:
+    store = SQLiteStore(tmp_path / "rooms.db")
+    async with kit_with(LiveProbe(), store=store) as kit:
+        with held_up(store):
+            assert await cancelled(kit.accept_inbound(message("hi"), room_id="room"), 1)
+        await check_at_rest(kit)
+
+        [row] = await work(kit)
+        assert (row.state, row.takeovers) == (WorkState.DONE, 0)
+        assert await texts(kit) == ["hi"]

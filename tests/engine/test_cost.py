@@ -9,7 +9,6 @@ import sys
 import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
@@ -155,7 +154,7 @@ async def test_t28_a_message_costs_the_same_in_a_room_with_a_hundred_times_as_ma
             for _ in range(3):  # the first one finds that its cache is old
                 await run()
             await kit.idle()
-            calls[count] = median(await calls_of(kit, run))
+            calls[count] = min(await calls_of(kit, run))  # on trio tasks run in random order
             peaks[count] = min(await bytes_of(kit, run))
             assert (await kit.get_room("room")).event_count >= count
 

@@ -9,6 +9,7 @@ import pytest
 
 from roomkit_core import (
     Access,
+    ChangeSet,
     Channel,
     ChannelCapabilities,
     ChannelCategory,
@@ -17,17 +18,22 @@ from roomkit_core import (
     DeliveryFailedError,
     DeliveryState,
     FrameworkEvent,
+    InMemoryStore,
     MediaContent,
     Receipt,
     Rendering,
+    RoomEvent,
     RoomKit,
     Route,
     TextContent,
     UnsupportedError,
+    WorkRow,
     WorkState,
 )
+from tests.stores.makers import delivery
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message
 from tests.support.kits import make_room, open_kit, rows_of
+from tests.support.still import StillClock
 from tests.support.stores import SlowStore
 
 # ---------------------------------------------------------------------------------------- what becomes of one row
@@ -425,6 +431,30 @@ async def test_detaching_a_channel_withdraws_what_is_owed_to_it_in_that_room() -
         ] * 2
         assert [row.state for row in await rows_of(kit, "kept")] == [WorkState.PENDING] * 2
         assert await kit.idle() == 2
+
+
+async def test_l12_a_row_that_was_withdrawn_under_a_holder_who_died_is_not_tried_again() -> None:
+    sms, clock = ScriptedChannel("sms"), StillClock()
+    store = InMemoryStore(clock=clock)
+    async with open_kit(LiveProbe(), sms, store=store, clock=clock) as kit:
+        await make_room(kit, "room", "live", sms)
+        event = await kit.send_event("room", "live", TextContent(body="oh no"), visibility="none")
+        dead = ChangeSet("room", "by-the-dead", None, owner="dead", lease=60.0, work=(held_about(event),))
+        assert await store.commit(dead)
+
+        await kit.delete_event("room", event.id)
+        clock.advance(61.0)
+
+        assert (await kit.idle(), sms.texts) == (0, [])
+        [row] = await rows_of(kit, "room", "sms")
+        assert (row.state, row.code, row.maybe_sent) == (WorkState.SUPPRESSED, "event.deleted", True)
+
+
+def held_about(event: RoomEvent) -> WorkRow:
+    """A delivery of the event that is claimed at its birth."""
+    return delivery(
+        (event.room_id, "sms", ""), state=WorkState.IN_FLIGHT, event_id=event.id, payload=(("text", "oh no", None),)
+    )
 
 
 async def test_t14_a_row_whose_channel_was_detached_before_its_first_try_ends_with_that_reason() -> None:

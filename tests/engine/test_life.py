@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from roomkit_core import (
     Access,
     ChannelCategory,
     DeliveryState,
+    EventType,
     FrameworkEvent,
     HookExecution,
     HookResult,
@@ -22,8 +25,11 @@ from roomkit_core import (
     RoomKit,
     Route,
     TextContent,
+    WorkFilter,
+    WorkState,
 )
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message, text_of
+from tests.support.still import StillClock
 
 pytestmark = pytest.mark.anyio
 
@@ -289,3 +295,42 @@ async def test_a_guard_whose_clean_up_raises_when_it_is_late_still_blocks() -> N
         assert (result.blocked, result.reason) == (True, "hook_error:guard")
         assert result.event is not None
         assert text_of(result.event) == "hi"
+
+
+async def test_what_is_owed_is_brought_in_while_the_kit_closes() -> None:
+    """A journaled message and a scheduled send of which a runner takes hold when no caller gets in any more."""
+    clock = StillClock()
+    store = InMemoryStore(clock=clock)
+    inside, go_on = anyio.Event(), anyio.Event()
+    kit = RoomKit(store, clock=clock)
+    kit.register_channel(LiveProbe())
+
+    @kit.hook(BEFORE)
+    async def slow(event: RoomEvent, context: RoomContext) -> HookResult:
+        if text_of(event) == "first":
+            inside.set()
+            await go_on.wait()
+        return HookResult.allow()
+
+    with anyio.fail_after(5):
+        async with kit, anyio.create_task_group() as group:
+            for room_id in ("r", "later"):
+                await kit.create_room(room_id)
+                await kit.attach_channel(room_id, "live")
+            for text in ("first", "second"):
+                await kit.accept_inbound(message(text), room_id="r")
+            await kit.send_event("later", "live", TextContent(body="third"), at=clock.now() + timedelta(seconds=60))
+            await inside.wait()
+            group.start_soon(kit.close)
+            while not kit.health().problems:
+                await anyio.lowlevel.checkpoint()
+            with pytest.raises(KitStateError):
+                await kit.accept_inbound(message("too late"), room_id="r")
+            clock.advance(60.0)
+            await anyio.wait_all_tasks_blocked()
+            go_on.set()
+
+    rows = await store.list_work(WorkFilter(), limit=10)
+    assert [(row.state, row.code) for row in rows] == [(WorkState.DONE, None)] * 3
+    said = [event for room_id in ("r", "later") for event in await store.list_events(room_id)]
+    assert [text_of(event) for event in said if event.type == EventType.MESSAGE] == ["first", "second", "third"]

@@ -10,9 +10,11 @@ import pytest
 
 from roomkit_core import (
     Access,
+    ChannelBinding,
     ChannelCategory,
     ChannelDirection,
     ChannelNotFoundError,
+    ChannelType,
     Cursor,
     EventStatus,
     EventType,
@@ -31,10 +33,18 @@ from tests.support.kits import open_kit, texts_of, whole_timeline
 # ------------------------------------------------------------------------------------------------------- pages
 
 
+async def room_without_bookkeeping(kit: RoomKit, room_id: str) -> None:
+    """A room with the live channel, whose first event has index 0."""
+    await kit.create_room(room_id)
+    binding = ChannelBinding(channel_id="live", room_id=room_id, channel_type=ChannelType.WEBSOCKET)
+    await kit.store.add_binding(binding)
+
+
 @asynccontextmanager
 async def ten_messages() -> AsyncIterator[RoomKit]:
     """A room with ten messages ``0`` to ``9`` at these indexes, every third one for ``sms`` only."""
     async with open_kit(LiveProbe()) as kit:
+        await room_without_bookkeeping(kit, "room")
         for number in range(10):
             visibility = "all" if number % 3 else "sms"
             await kit.process_inbound(message(str(number), visibility=visibility), room_id="room")
@@ -282,7 +292,7 @@ async def test_t29_a_cursor_of_a_room_that_was_made_anew_is_reset_and_reading_be
         page = await kit.rooms.read("room", viewer="web", after=old)
 
         assert [text_of(event) for event in page.events] == ["new"]
-        assert (page.reset, page.more, page.cursor.index) == (True, False, 1)
+        assert (page.reset, page.more, page.cursor.index) == (True, False, 2)
         assert page.cursor.epoch != old.epoch
         assert not (await kit.rooms.read("room", viewer="web", after=page.cursor)).reset
 
@@ -311,7 +321,7 @@ async def test_history_joined_shows_nothing_from_before_the_channel_was_attached
         assert await seen_by(kit, "early") == ["before", "after"]
         head = await kit.rooms.read("room", viewer="early")
         page = await kit.rooms.read("room", viewer="late", after=Cursor(head.cursor.epoch, -1), limit=1)
-        assert (page.events, page.cursor.index, page.more) == ((), 1, True)
+        assert (page.events, page.cursor.index, page.more) == ((), 2, True)
 
 
 async def test_a_channel_that_left_and_joined_again_sees_nothing_of_the_time_between() -> None:
@@ -377,6 +387,7 @@ async def test_a_page_that_a_hook_reads_has_what_the_hooks_have_said(page: dict[
             found.append("".join(map(text_of, await kit.get_timeline("room", **page))))
 
         in_a_hook(kit, look)
+        await room_without_bookkeeping(kit, "room")
         for number in range(4):
             visibility = "all" if number else "sms"
             await kit.process_inbound(message(str(number), visibility=visibility), room_id="room")

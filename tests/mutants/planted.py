@@ -27,6 +27,8 @@ class Mutant(NamedTuple):
 
 CORE = "roomkit_core"
 ENGINE = "roomkit_core/engine"
+CRASH = ("two_hundred", "tests/faults")
+"""The defect shows when processes are killed: the crash driver has to find it."""
 
 MUTANTS = (
     Mutant(
@@ -261,5 +263,128 @@ MUTANTS = (
         "            self._gate.give_back(self._tokens)\n",
         "",
         "_l9_",
+    ),
+    Mutant(
+        "L12: what was withdrawn under a dead holder is tried again",
+        f"{ENGINE}/flow/runners.py",
+        "            if row.cancel:  # withdrawn",
+        "            if False:  # withdrawn",
+        "l12 or two_hundred",
+    ),
+    Mutant(
+        "crash: the answer before the COMMIT",
+        f"{CORE}/builtin/sqlite_group.py",
+        '            self.db.execute("COMMIT")\n        except Exception',
+        "            for request, answer, fault in answers:\n"
+        "                request.answer, request.error = answer, fault\n"
+        "            requests[0].group.finish()\n"
+        '            self.db.execute("COMMIT")\n        except Exception',
+        *CRASH,
+    ),
+    Mutant(
+        "crash: the receipt before the send",
+        f"{ENGINE}/steps/deliver.py",
+        "                receipt = await self._call(work, subject, done, channel.reconcile) if asks_first else None\n",
+        "                receipt = await self._call(work, subject, done, channel.reconcile) if asks_first else None\n"
+        '                sent = Outcome(WorkState.SENT, provider_ids=("x",) * len(row.payload))\n'
+        "                await settle(self._ports, work.hold, Verdict(sent))\n",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: the key outside the commit",
+        f"{ENGINE}/state/commit.py",
+        "        changes.keys = draft.keys\n",
+        "        keys = ChangeSet(None, new_commit_id(), None, keys=draft.keys)\n"
+        "        unit.ports.background.spawn(unit.ports.store.commit, keys)\n",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: a queued row can be claimed",
+        f"{CORE}/builtin/sqlite_births.py",
+        "        return fresh._replace(state=_PENDING, due=None), None\n",
+        "        return fresh._replace(state=_PENDING, due=now), now\n",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: always claimed at birth",
+        f"{CORE}/builtin/sqlite_births.py",
+        "is_head=packed.lane is None or packed.lane not in busy",
+        "is_head=True",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: no mark on takeover",
+        f"{CORE}/builtin/sqlite_claims.py",
+        "maybe_sent=row.maybe_sent or row.state is not _PENDING,",
+        "maybe_sent=row.maybe_sent,",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: an ask that its answer does not discharge",
+        f"{ENGINE}/steps/answer.py",
+        "            discharges=(Discharge(row.id, work.hold.token, ANSWERED),),\n",
+        "",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: a journaled message that its commit does not discharge",
+        f"{ENGINE}/steps/inbound.py",
+        "        if self.claim is not None:\n            self.discharge(unit)\n",
+        "",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: the hint before the commit",
+        f"{ENGINE}/state/commit.py",
+        "    batch.since = ports.clock.monotonic()\n",
+        "    batch.since = ports.clock.monotonic()\n"
+        "    for entry in batch.entries:\n"
+        "        for target in entry.plan.live:\n"
+        "            cursor = __import__('roomkit_core').Cursor('', entry.event.index)\n"
+        "            target.on_hint(unit.room_id, entry.event, cursor)\n",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: a takeover does not wait the quiet time",
+        f"{ENGINE}/pure/lifetimes.py",
+        "    return round(quiet_seconds(channel) * 1_000_000)\n",
+        "    return 0 * round(quiet_seconds(channel))\n",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: a lost reply does not wait the quiet time",
+        f"{ENGINE}/pure/verdicts.py",
+        "        delay = max(delay, quiet_seconds(channel) - elapsed)\n",
+        "        pass\n",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: a part that is through is not recorded",
+        f"{CORE}/builtin/sqlite_outcomes.py",
+        "            row = row._replace(parts_done=report.parts_done)\n",
+        "            pass\n",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: a settle does not let its lane go on",
+        f"{CORE}/builtin/sqlite_outcomes.py",
+        "            self._lanes.append((self._now, pack_lane(row.lane)))\n",
+        "            pass\n",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: what is in flight at a stop stays so",
+        f"{ENGINE}/flow/runners.py",
+        "                verdict = INTERRUPTED if work.hold.is_calling else HANDED_BACK\n",
+        "                verdict = None\n",
+        *CRASH,
+    ),
+    Mutant(
+        "crash: at a stop everything is unknown",
+        f"{ENGINE}/flow/runners.py",
+        "                verdict = INTERRUPTED if work.hold.is_calling else HANDED_BACK\n",
+        "                verdict = INTERRUPTED\n",
+        "stop",
+        "tests/faults",
     ),
 )

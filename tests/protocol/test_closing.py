@@ -141,10 +141,15 @@ async def test_messages_that_were_accepted_just_before_are_worked_on_or_left_as_
     provider = Provider()
     async with fleet(phones(provider), kits="a") as all_of_them:
         all_of_them.a.store.is_durable = is_durable
+        commit = all_of_them.a.places.stop("commit", only=lambda changes: changes.events)
         for number in range(3):
             await all_of_them.a.accept(str(number))
+        await commit.reached.wait()
 
-        await all_of_them.a.kit.close()
+        async with anyio.create_task_group() as group:
+            group.start_soon(all_of_them.a.kit.close)
+            await anyio.wait_all_tasks_blocked()
+            commit.open()
 
         ends = [(DONE, 1, None)] + 2 * [(PENDING, 0, None) if is_durable else (DONE, 1, None)]
         assert [(r.state, r.attempts, r.code) for r in await all_of_them.rows(WorkKind.INBOUND)] == ends

@@ -173,7 +173,6 @@ async def test_8_what_closes_between_the_look_at_the_gate_and_the_claim_costs_no
     provider = Provider()
     async with fleet(phones(provider), kits="a") as all_of_them:
         a = all_of_them.a
-        gate = a.target("phone").gate
         phone_of(a).behave = "later"
         await a.say("one")
         await all_of_them.rest()
@@ -181,7 +180,7 @@ async def test_8_what_closes_between_the_look_at_the_gate_and_the_claim_costs_no
         stop = a.places.stop("claim", only=lambda kinds: WorkKind.DELIVERY in kinds)
         await all_of_them.pass_time(5.0)
         assert stop.arrivals
-        gate.pause()
+        await a.kit.deliveries.pause("phone")
         stop.open()
         await all_of_them.pass_time(5.0)
         assert provider.effects == ["one"], "who is through the gate is through"
@@ -190,11 +189,11 @@ async def test_8_what_closes_between_the_look_at_the_gate_and_the_claim_costs_no
         await all_of_them.pass_time(60.0)
         two = (await all_of_them.rows())[1]
         assert (two.state, two.attempts, two.token) == (PENDING, 0, 0)
-        gate.resume()
+        await a.kit.deliveries.resume("phone")
         await all_of_them.rest()
 
         assert provider.effects == ["one", "two"]
-        assert gate.running == 0
+        assert a.target("phone").gate.running == 0
 
 
 # --------------------------------------------------------------------------------------------------------------- 11

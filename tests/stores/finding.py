@@ -113,7 +113,8 @@ class FindingSuite(StoreContract):
         assert await self.found(store, name="SM1", states=frozenset({PENDING})) == []
         assert await self.found(store, name="retry") == []  # its provider knows it by the key of the first row
         assert await self.found(store, name="SM3") == []
-        assert await self.found(store, name="") == []
+        await writer.owe(delivery((), row_id="nameless", provider_key=""))
+        assert await self.found(store, name="") == await self.found(store, name="", row_id="nameless") == []
 
     async def test_a_journaled_message_is_found_by_the_id_that_its_sender_gave_it(
         self, store: ConversationStore

@@ -189,6 +189,23 @@ class ForgettingSuite(StoreContract):
             assert forgotten == [0, 0]
             assert len(await ended.list_work(WorkFilter())) == len(WorkState)
 
+    @pytest.mark.parametrize("limit", [1, 2, 3, 4])
+    async def test_rows_with_and_without_their_bodies_are_forgotten_oldest_first(
+        self, store: ConversationStore, writer: Writer, clock: ManualClock, limit: int
+    ) -> None:
+        await writer.create()
+        for name in "abcd":
+            clock.advance(1)
+            if name == "c":
+                assert await store.purge(Cutoffs(bodies=clock.microseconds)) == 2
+            await writer.owe(delivery(row_id=name, state=IN_FLIGHT))
+            await store.settle(name, 1, SENT)
+        clock.advance(1)
+
+        assert await store.purge(Cutoffs(settled=clock.microseconds), limit=limit) == limit
+
+        assert ids(await store.list_work(WorkFilter())) == list("abcd"[limit:])
+
     async def test_what_was_forgotten_may_come_anew(
         self, store: ConversationStore, writer: Writer, held: WorkRow, clock: ManualClock
     ) -> None:

@@ -102,6 +102,16 @@ class OutcomeSuite(StoreContract):
         assert (row.state, row.attempts, row.token, row.code) == (PENDING, 1, 2, AGAIN.code)
         assert [again.attempts for again in await claim(store)] == [2]
 
+    async def test_a_row_handed_back_untouched_may_say_what_it_waits_for(
+        self, store: ConversationStore, held: WorkRow
+    ) -> None:
+        waits = Outcome(PENDING, "hook.not_registered", "no such hook", untouched=True)
+        assert await store.settle(held.id, 1, waits, due_in=0)
+
+        row = await state_of(store, held)
+        assert (row.state, row.attempts, row.code, row.reason) == (PENDING, 0, "hook.not_registered", "no such hook")
+        assert await store.work_history(held.id) == []
+
     async def test_a_part_that_is_done_is_recorded_and_the_tenure_goes_on(
         self, store: ConversationStore, held: WorkRow
     ) -> None:

@@ -187,15 +187,20 @@ class RecordSuite(StoreContract):
         )
         await other.owe(delivery(("4",), row_id="d", room_id="elsewhere"))
         await store.settle("c", 1, SENT)
+        await other.owe(delivery(("5",), row_id="e", room_id="elsewhere", state=IN_FLIGHT))
+        await store.settle("e", 1, FAILED)
 
         async def found(**where: Any) -> str:
             return "".join(ids(await store.list_work(WorkFilter(**where))))
 
-        assert await found() == "abcd"
+        assert await found() == "abcde"
         assert await found(states=frozenset({PENDING})) == "bd"
         assert await found(states=frozenset({PENDING, WorkState.SENT})) == "bcd"
         assert await found(kinds=frozenset({WorkKind.ASK})) == "b"
-        assert await found(channel_id="sms") == "acd"
+        assert await found(states=frozenset({WorkState.SENT, WorkState.FAILED})) == "ce"
+        assert await found(states=frozenset({WorkState.FAILED, PENDING})) == "bde"
+        assert await found(states=frozenset({WorkState.SENT})) == "c"
+        assert await found(channel_id="sms") == "acde"
         assert await found(room_id="room") == "abc"
         assert await found(room_id="room", states=frozenset({WorkState.SENT})) == "c"
         assert await found(event_id="e1") == "ab"

@@ -197,7 +197,7 @@ class Reference:
             self.note(held, state, outcome, maybe_sent=row.maybe_sent)
         if outcome.untouched:
             row = row._replace(attempts=max(row.attempts - 1, 0))
-        elif not (again and row.cancel):
+        if not (again and row.cancel) and (outcome.code is not None or not outcome.untouched):
             row = row._replace(code=outcome.code, reason=outcome.reason)
         row = row._replace(state=state)
         if row.is_open:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roomkit_core.interfaces.store import ConversationStore, Known, WorkFilter
+from roomkit_core.interfaces.store import ConversationStore, Cutoffs, Known, WorkFilter
 from roomkit_core.models.changes import ChangeSet, Committed, Refused
 from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
 from tests.stores.clock import ManualClock
@@ -111,6 +111,10 @@ class RetrySuite(StoreContract):
         assert copy.seq > old.seq
         assert await state_of(store, tried) == old
         assert await store.work_history("retry") == []
+        assert ids(await store.list_work(WorkFilter(name="SM1"))) == ["held", "retry"]
+        assert await store.note_receipt("sms", "SM1", "delivered", 0)
+        ranks = [row.receipt_rank for row in await store.list_work(WorkFilter(name="SM1"))]
+        assert ranks == ["none", "delivered"]
 
     async def test_a_retry_into_an_empty_lane_is_claimed_at_birth(
         self, store: ConversationStore, tried: WorkRow, clock: ManualClock
@@ -211,6 +215,17 @@ class RetrySuite(StoreContract):
         assert old is not None
         assert old.state is WorkState.QUARANTINED
         assert "retry" in ids(await store.list_work(WorkFilter(name="SM1")))
+
+    async def test_a_redelivery_finds_the_copy_also_after_the_old_row_is_forgotten(
+        self, store: ConversationStore, quarantined: WorkRow, clock: ManualClock
+    ) -> None:
+        await store.commit(retry(quarantined))
+        clock.advance(1)
+
+        assert await store.purge(Cutoffs(dead=clock.microseconds)) == 1
+
+        assert await store.accept(message(), ("sms", "+1"), key("SM1")) == Known("retry", IN_FLIGHT)
+        assert ids(await store.list_work(WorkFilter(name="SM1"))) == ["retry"]
 
     async def test_a_message_that_is_poison_again_can_be_retried_again(
         self, store: ConversationStore, quarantined: WorkRow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sys import getsizeof
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,11 +36,13 @@ def test_a_shelf_closes_its_ranks_and_keeps_its_order() -> None:
     shelf: Shelf[int, tuple[int]] = Shelf(0)
     for moment in range(MANY):
         shelf[moment] = (moment,)
+    wide = getsizeof(shelf)
 
     taken = [name for _ in range(MANY // 10 - 1) for name, _ in shelf.take_old(MANY, 10)]
 
     assert taken == list(range(MANY - 10))
     assert list(shelf) == list(range(MANY - 10, MANY))
+    assert getsizeof(shelf) < wide / 4
     shelf[MANY] = (MANY,)
     assert [name for name, _ in shelf.take_old(MANY, 100)] == list(range(MANY - 10, MANY))
     assert list(shelf) == [MANY]

@@ -18,6 +18,7 @@ from roomkit_core.models.task import Task
 from roomkit_core.models.work import Outcome, WorkKind, WorkState
 from tests.stores.clock import ManualClock
 from tests.stores.counting import EVERYTHING, Hand, containers_in, finish
+from tests.stores.journal import message
 from tests.stores.makers import AGAIN, Writer, binding, delivery, key, person, route, text_event
 
 
@@ -131,6 +132,8 @@ async def test_nothing_of_a_deleted_room_stays_behind() -> None:
         await store.settle(row.id, 2, Outcome(WorkState.SENT, provider_ids=(room_id,)))
         await store.delete_room(room_id)
         await store.note_receipt(room_id, room_id, "read", 0)
+        accepted = await store.accept(message(), (room_id, "+1"), key(f"in {room_id}"), owner="kit", lease=60.0)
+        await store.settle(accepted.id, 1, Outcome(WorkState.QUARANTINED))
 
     await live_and_die("first")
     await store.purge(EVERYTHING, limit=2**62)

@@ -9,9 +9,11 @@ import pytest
 
 from roomkit_core.builtin.sqlite_check import check
 from roomkit_core.builtin.sqlite_store import SQLiteStore
-from roomkit_core.interfaces.store import ConversationStore
+from roomkit_core.interfaces.store import ConversationStore, Cutoffs
 from roomkit_core.models.ids import new_id
+from roomkit_core.models.work import WorkState
 from tests.stores.clock import ManualClock
+from tests.stores.makers import SENT, Writer, delivery, get_row
 from tests.stores.suite import StoreSuite
 
 
@@ -45,3 +47,21 @@ class TestSQLiteStore(StoreSuite):
         store = SQLiteStore(path, clock=clock, synchronous="off")
         await store.open()
         return store
+
+    async def test_a_place_in_a_lane_is_never_given_again(self, store: ConversationStore, clock: ManualClock) -> None:
+        writer = Writer(store)
+        await writer.create()
+        await writer.owe(delivery(row_id="first", state=WorkState.IN_FLIGHT))
+        before = await get_row(store, "first")
+        await store.settle("first", 1, SENT)
+        clock.advance(1)
+        assert await store.purge(Cutoffs(settled=clock.microseconds)) == 1
+
+        store = await self.reopen(store, clock)
+        await Writer(store, room_id="other").create(work=(delivery(row_id="second", room_id="other"),))
+
+        after = await get_row(store, "second")
+        await store.close()
+        assert before is not None
+        assert after is not None
+        assert after.seq > before.seq

@@ -49,6 +49,10 @@ class VirtualClock(Clock):
         self._monotonic += seconds
         self._ring()
 
+    def slip(self, seconds: float) -> None:
+        """Let time pass at one go while everybody sleeps on, until time next passes."""
+        self._monotonic += seconds
+
     async def advance(self, seconds: float) -> None:
         """Let time pass from moment to moment at which somebody wakes up, and let everybody do what it does then."""
         await settle()

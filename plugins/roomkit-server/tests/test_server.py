@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from anyio import create_task_group, fail_after, to_thread
 
+from roomkit_core import Health
 from roomkit_server.app import create_app
 from roomkit_server.serve import ServerError, serve
 
@@ -45,6 +46,9 @@ class Life:
     async def __aexit__(self, *error: object) -> None:
         self.log.append("left")
 
+    def health(self) -> Health:
+        return Health(is_alive=True, is_ready=True, problems=[])
+
 
 def get(url: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     host = url.removeprefix("http://").strip("/")
@@ -68,7 +72,7 @@ async def test_it_serves_a_page_a_health_check_and_the_life_of_a_kit(capsys: pyt
         assert "default-src 'self'" in headers["content-security-policy"]
         assert (await to_thread.run_sync(get, url, "/app.js"))[1]["content-type"].startswith("text/javascript")
         health = await to_thread.run_sync(get, url, "/healthz")
-        assert (health[0], json.loads(health[2])) == (200, {"status": "ok"})
+        assert (health[0], json.loads(health[2])) == (200, {"status": "ok", "problems": []})
         assert (await to_thread.run_sync(get, url, "/../serve.py"))[0] == 404
         tasks.cancel_scope.cancel()
     assert kit.log == ["entered", "left"]
@@ -82,6 +86,61 @@ async def test_another_name_for_the_loopback_address_is_refused() -> None:
         assert refused[0] == 400
         local = await to_thread.run_sync(lambda: get(url, "/", Host="localhost"))
         assert local[0] == 200
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "127.0.0.1", "[::1]"])
+async def test_it_answers_on_each_loopback_address_to_each_loopback_name(address: str, name: str) -> None:
+    async with create_task_group() as tasks:
+        url = await tasks.start(serve, create_app(Life()), address, 0)
+        port = url.rstrip("/").rpartition(":")[2]
+        assert (await to_thread.run_sync(get, url, "/healthz"))[0] == 200
+        for host in (name, f"{name}:{port}"):
+            assert (await to_thread.run_sync(lambda: get(url, "/healthz", Host=host)))[0] == 200  # noqa: B023
+        tasks.cancel_scope.cancel()
+
+
+HOSTS = ["chat.example", "*.chat.example", "192.0.2.1", "2001:db8::1", "[2001:db8::2]"]
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("chat.example", 200),
+        ("Chat.Example:8080", 200),
+        ("a.chat.example", 200),
+        ("192.0.2.1:1", 200),
+        ("[2001:DB8::1]:8080", 200),
+        ("[2001:db8::2]", 200),
+        ("", 400),
+        ("badchat.example", 400),
+        ("chat.example.evil", 400),
+        ("chat.example:8080:1", 400),
+        ("evil@chat.example", 400),
+        ("chat.example/evil", 400),
+        ("2001:db8::1", 400),
+        ("[2001:db8::1", 400),
+        ("[2001:db8::3]", 400),
+        ("[chat.example]", 400),
+    ],
+)
+async def test_a_host_header_names_this_server_or_is_refused(header: str, status: int) -> None:
+    app, said = create_app(Life(), hosts=HOSTS), []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": [(b"host", header.encode())]}
+    await app(scope, lambda: None, send)
+
+    assert said[0]["status"] == status
+
+
+async def test_every_host_is_welcome_where_every_host_is_named() -> None:
+    async with create_task_group() as tasks:
+        url = await tasks.start(serve, create_app(Life(), hosts=["*"]), "127.0.0.1", 0)
+        assert (await to_thread.run_sync(lambda: get(url, "/healthz", Host="any.example")))[0] == 200
         tasks.cancel_scope.cancel()
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from functools import partial
 
+from roomkit_core.engine.flow.gate import Gate
 from roomkit_core.engine.flow.gates import PATIENCE, Gates
 from roomkit_core.engine.flow.holdings import Holdings
+from roomkit_core.engine.flow.notices import Notices
 from roomkit_core.engine.flow.pump import Chore
 from roomkit_core.engine.state.ports import Ports
+from roomkit_core.engine.state.signs import read_pauses
 from roomkit_core.errors import StoreError
+from roomkit_core.hooks.node import inside
 from roomkit_core.interfaces.store import Cutoffs
 
 EXPIRE_EVERY = 5.0
 PURGE_EVERY = 60.0
 PROBE_EVERY = 1.0
 READY_EVERY = 1.0
+PAUSES_EVERY = 1.0
+NOTICES_EVERY = 1.0
 PURGE_LIMIT = 1_000
 
 HOUR = 3_600_000_000  # microseconds
@@ -61,10 +67,21 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
         except StoreError:
             return
 
+    async def ask(gate: Gate) -> None:
+        with inside(ports.kit, "channel"):
+            await gate.ask_ready(PATIENCE)
+
     async def ready() -> None:
         """Beside the pump, which waits for no channel: who is slow to answer holds up nobody else (PROTOCOL L14)."""
         for gate in gates.to_ask():
-            ports.background.watch(partial(gate.ask_ready, PATIENCE))
+            ports.background.watch(partial(ask, gate))
+
+    async def obey() -> None:
+        """What an operator has paused may have been said beside this kit."""
+        orders = gates.orders
+        pauses = await read_pauses(ports.store)
+        if gates.orders == orders:
+            gates.set_paused(pause.channel_id for pause in pauses)
 
     return (
         Chore("heartbeat", ports.lease / 3, holdings.renew),
@@ -72,4 +89,6 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
         Chore("purge", PURGE_EVERY, purge),
         Chore("probe", PROBE_EVERY, probe),
         Chore("ready", READY_EVERY, ready),
+        Chore("pauses", PAUSES_EVERY, obey, is_first=True),
+        Chore("notices", NOTICES_EVERY, Notices(ports, gates).publish),
     )

@@ -57,7 +57,7 @@ class Gate:
 
     def __init__(self, gates: Gates, channel: Channel) -> None:
         self._gates = gates
-        self._is_paused = False
+        self._is_paused = channel.channel_id in gates.paused
         self._is_tripped = False
         self._woke = False
         self.running = 0
@@ -80,6 +80,11 @@ class Gate:
                 return permit
         self.stand_behind()
         return None
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether a call whose permit was taken before must not be made any more: paused, not ready, breaker open."""
+        return not self._clear and (self._is_paused or not self._is_ready or self.breaker.is_open)
 
     def stand_behind(self) -> None:
         """A row waits here; what is born from now on has its place behind it."""
@@ -231,6 +236,21 @@ class Gate:
             else:
                 log.info("channel %r is ready", channel.channel_id)
         self.set_ready(not why_not)
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps the next row of the channel waiting, as a code for ``why``; None if nothing does."""
+        if self._is_paused:
+            return "waits.paused"
+        if not self._is_ready:
+            return "waits.not_ready" if self.is_registered else "waits.not_registered"
+        if self.running >= self.channel.max_in_flight:
+            return "waits.busy"
+        now = self._gates.clock.monotonic() + ROUNDING
+        if self.breaker.opens_at is None or self.breaker.opens_at > now:
+            return "waits.breaker"
+        opens_at = self.opens_at()
+        return "waits.rate" if opens_at is None or opens_at > now else None
 
     @property
     def asks_ready(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import anyio
@@ -36,6 +36,10 @@ class Gates:
         emit: Told ``circuit_breaker_opened`` and ``circuit_breaker_closed`` with ``channel_id`` and ``data``.
         wake: Told a gate at which rows may be waiting, when it refused the first of them and whenever something other
             than time may have opened it since. Synchronous and cheap: the pump looks at :meth:`Gate.opens_at` later.
+
+    Attributes:
+        paused: The channels that are paused, whether they are registered or not.
+        orders: How often that was said: what was read before the last order is out of date.
     """
 
     def __init__(
@@ -53,6 +57,22 @@ class Gates:
         self.wake = wake
         self._emit = emit
         self._gates: dict[str, Gate] = {}
+        self.paused: frozenset[str] = frozenset()
+        self.orders = 0
+
+    def set_paused(self, channel_ids: Iterable[str]) -> None:
+        """These channels are paused and no others, also those that are registered later."""
+        self.orders += 1
+        self.paused = frozenset(channel_ids)
+        for channel_id, gate in list(self._gates.items()):
+            if gate.is_paused and channel_id not in self.paused:
+                gate.resume()
+            elif not gate.is_paused and channel_id in self.paused:
+                gate.pause()
+
+    def registered(self) -> list[Gate]:
+        """The gates of registered channels."""
+        return [gate for gate in self._gates.values() if gate.is_registered]
 
     def register(self, channel: Channel) -> Gate:
         """The gate of a channel; with pause and breaker of its predecessor, if there was one."""

@@ -37,11 +37,13 @@ class Chore(NamedTuple):
         name: For logs.
         every: Seconds between two runs.
         run: Does it. A raise is logged, and it comes again.
+        is_first: It is also done before anything is claimed, and the kit does not start if it raises then.
     """
 
     name: str
     every: float
     run: Callable[[], Awaitable[None]]
+    is_first: bool = False
 
 
 class Pump:
@@ -69,6 +71,12 @@ class Pump:
     def silence(self) -> float:
         """Seconds since the last complete look, or since the start; 0.0 before it."""
         return 0.0 if self.last_look is None else self._ports.clock.monotonic() - self.last_look
+
+    async def begin(self) -> None:
+        """Do what has to be done before the first row is claimed."""
+        for chore in self.chores:
+            if chore.is_first:
+                await chore.run()
 
     def wake_at(self, moment: float) -> None:
         """Look at this monotonic time; never waits. Others who are to be woken earlier or later still are."""
@@ -106,7 +114,8 @@ class Pump:
             if now - self._ran.get(chore.name, float("-inf")) >= chore.every:
                 self._ran[chore.name] = now
                 await self._do(chore)
-        self.look_at_pools()
+        if not self._ports.background.closed:  # as it may be after a chore
+            self.look_at_pools()
         self.last_look = now
 
     def look_at_pools(self) -> None:

@@ -72,6 +72,7 @@ class Runners:
         self,
         row: WorkRow,
         pool: Pool,
+        permit: Permit | None,
         since: float,
         lease: float,
         event: RoomEvent | None = None,
@@ -83,6 +84,7 @@ class Runners:
         Args:
             row: The row.
             pool: Its pool.
+            permit: Its place there, taken before the claim was asked for; None to take one now.
             since: Monotonic time from before the claim was sent.
             lease: Seconds for which the claim holds.
             event: What the row is about.
@@ -92,8 +94,10 @@ class Runners:
         hold = self.holdings.take(row, since, lease)
         if hold is None:
             return False
-        permit = None if self._exclusion.is_wanted else pool.take()
-        if permit is None:  # while the commit took its time, another one took the place, or the gate was closed
+        permit = permit or pool.take()
+        if permit is None or pool.is_shut or self._exclusion.is_wanted:  # closed while the commit took its time
+            if permit is not None:
+                permit.give_back()
             self._ports.background.spawn(self._hand_back, pool, hold)
             return False
         self._live[row.lane] += 1
@@ -102,6 +106,8 @@ class Runners:
 
     def look(self, pool: Pool) -> None:
         """The pool may have due rows that nobody was free to take when they were planned."""
+        if self._ports.background.closed:
+            return
         if pool.free > 0 and not pool.is_looking:
             pool.is_looking = True  # and takes no place yet: a row that is born now finds it free
             self._ports.background.spawn(self._look, pool)

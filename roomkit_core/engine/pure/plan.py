@@ -75,26 +75,29 @@ def plan(event: RoomEvent, readers: Iterable[ChannelBinding], targets: Mapping[s
 
 def _owed(event: RoomEvent, binding: ChannelBinding, target: Target) -> list[WorkRow]:
     """One row for each route but the author's; without routes one for the channel, unless it is the source."""
-    routes = list(_routes(event, binding))
+    routes = list(routes_of(event, binding))
     if not routes:
         return []
-    payload: tuple[PackedContent, ...] = ()
-    failure: RoomKitError | None = None
-    try:
-        payload = tuple(pack_content(part) for part in target.channel.render(event.content).parts)
-        if not payload:
-            raise RoomKitError(f"channel {binding.channel_id!r} made nothing to send of it", code="content.empty")
-    except RoomKitError as error:
-        failure = error
-    except Exception as error:
-        failure = RoomKitError(
-            f"render of channel {binding.channel_id!r} raised {type(error).__name__}: {error}",
-            code="content.render_failed",
-        )
+    payload, failure = rendered(event, target.channel)
     return [_row(event, binding, route, payload, failure) for route in routes]
 
 
-def _routes(event: RoomEvent, binding: ChannelBinding) -> Iterable[Route | None]:
+def rendered(event: RoomEvent, channel: Channel) -> tuple[tuple[PackedContent, ...], RoomKitError | None]:
+    """What the channel makes of an event, packed; or why it cannot be sent on it."""
+    try:
+        payload = tuple(pack_content(part) for part in channel.render(event.content).parts)
+    except RoomKitError as error:
+        return (), error
+    except Exception as error:
+        what = f"render of channel {channel.channel_id!r} raised {type(error).__name__}: {error}"
+        return (), RoomKitError(what, code="content.render_failed")
+    if not payload:
+        return (), RoomKitError(f"channel {channel.channel_id!r} made nothing to send of it", code="content.empty")
+    return payload, None
+
+
+def routes_of(event: RoomEvent, binding: ChannelBinding) -> Iterable[Route | None]:
+    """Where the event goes on this channel: everywhere but to its author; None for a channel without routes."""
     is_source = binding.channel_id == event.source.channel_id
     if not binding.routes:
         return () if is_source else (None,)

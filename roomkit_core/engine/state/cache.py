@@ -10,10 +10,9 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from roomkit_core.engine.state.room_state import MAX_WINDOW, MIN_WINDOW, RoomState
-from roomkit_core.interfaces.store import ConversationStore
+from roomkit_core.interfaces.store import ConversationStore, RoomSnapshot
 
-ROOM_BYTES = 6_000  # a room with two bindings, measured
-EVENT_BYTES = 700  # a packed text message, measured
+MAX_LOADS = 5
 
 
 class RoomCache:
@@ -21,21 +20,31 @@ class RoomCache:
 
     Args:
         store: Where rooms are read.
-        budget: Bytes, estimated.
+        budget: Bytes, estimated by :attr:`RoomState.weight`. The room used last stays, whatever it weighs.
+
+    Attributes:
+        weight: Bytes that are taken, estimated.
+        window: How many recent messages its rooms hold at least.
+        glance: As :meth:`peek`, but the room does not count as used.
     """
 
     def __init__(self, store: ConversationStore, budget: int) -> None:
         self._store = store
         self._rooms: OrderedDict[str, RoomState] = OrderedDict()
-        self._most = max(1, budget // (ROOM_BYTES + EVENT_BYTES * MIN_WINDOW))
+        self.glance = self._rooms.get
+        self._budget = budget
+        self.weight = 0
         self.window = MIN_WINDOW
 
     def __len__(self) -> int:
         return len(self._rooms)
 
     def widen(self, window: int) -> None:
-        """A channel wants to see this many recent messages."""
-        self.window = max(self.window, min(window, MAX_WINDOW))
+        """A channel wants to see this many recent messages; rooms that hold fewer are read again."""
+        window = min(window, MAX_WINDOW)
+        if window > self.window:
+            self.window = window
+            self.drop(tuple(self._rooms))
 
     def peek(self, room_id: str) -> RoomState | None:
         """The cached state, or None; the room counts as used."""
@@ -53,24 +62,42 @@ class RoomCache:
         return state
 
     async def load(self, room_id: str) -> RoomState | None:
-        """The state as the store has it now."""
-        snapshot = await self._store.load_room(room_id, tail=self.window)
+        """The state as the store has it now.
+
+        While it is read a commit may have led to a newer one, which must not be forgotten: it is read again then.
+        """
+        snapshot: RoomSnapshot | None = None
+        for _ in range(MAX_LOADS):
+            before = self._rooms.get(room_id)
+            snapshot = await self._store.load_room(room_id, tail=self.window)
+            if self._rooms.get(room_id) is before:
+                break
         if snapshot is None:
-            self._rooms.pop(room_id, None)
+            self.drop((room_id,))
             return None
         state = RoomState.from_snapshot(snapshot, self.window)
         self.put(room_id, state)
         return state
 
     def put(self, room_id: str, state: RoomState) -> None:
-        """Remember the state that a commit led to."""
+        """Remember the state that a commit led to; not one that holds less than is wanted by now."""
+        if state.window < self.window:
+            self.drop((room_id,))
+            return
         rooms = self._rooms
-        if room_id not in rooms and len(rooms) >= self._most:
-            rooms.popitem(last=False)
+        former = rooms.get(room_id)
         rooms[room_id] = state
-        rooms.move_to_end(room_id)
+        if former is None:
+            self.weight += state.weight
+        else:
+            self.weight += state.weight - former.weight
+            rooms.move_to_end(room_id)
+        while self.weight > self._budget and len(rooms) > 1:
+            self.weight -= rooms.popitem(last=False)[1].weight
 
     def drop(self, room_ids: Iterable[str]) -> None:
         """Forget rooms; they are read again when needed."""
         for room_id in room_ids:
-            self._rooms.pop(room_id, None)
+            state = self._rooms.pop(room_id, None)
+            if state is not None:
+                self.weight -= state.weight

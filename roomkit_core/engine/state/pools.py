@@ -81,9 +81,14 @@ class Pool:
         """How many more rows of it could start now."""
         return self.limit - self.running
 
-    def births(self) -> int:
-        """How many rows that are born now may be claimed at their birth."""
-        return self.free
+    @property
+    def is_shut(self) -> bool:
+        """Whether a row whose place was taken before must not be worked on any more."""
+        return False
+
+    def take_at_birth(self) -> Permit | None:
+        """A place for a row that is just being committed; None if there is none, or others wait for one."""
+        return self.take()
 
     def stand_behind(self) -> None:
         """A row waits for a place; what is born from now on has its place behind it."""

@@ -10,7 +10,7 @@ from roomkit_core.engine.state.intake import Intake
 from roomkit_core.engine.state.lock_graph import LockGraph
 from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.targets import KINDS as TARGET_KINDS
-from roomkit_core.engine.state.targets import Target
+from roomkit_core.engine.state.targets import Targets
 from roomkit_core.hooks.handlers import Handlers
 from roomkit_core.hooks.observers import Observers
 from roomkit_core.hooks.registration import HookRegistry
@@ -54,7 +54,7 @@ class Ports:
     process_timeout: float
     max_events: int
     began: int
-    channels: dict[str, Target]
+    channels: Targets
     house: Pool
     journal: Pool
     intake: Intake | None = None

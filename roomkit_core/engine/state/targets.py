@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 import anyio
 
+from roomkit_core.background import Bounds
 from roomkit_core.engine.state.pools import MARGIN, Permit, Pool
 from roomkit_core.interfaces.channel import Channel, source_from_message
 from roomkit_core.models.base import EMPTY, build
@@ -19,6 +21,8 @@ MAX_SOURCES = 1024
 
 KINDS = (WorkKind.DELIVERY, WorkKind.ASK)
 
+Drain = Callable[[Bounds | None], Coroutine[Any, Any, None]]
+
 
 class Gate(Protocol):
     """What stands between the rows of a channel and their claims: pause, readiness, breaker, rate (PROTOCOL L9)."""
@@ -28,6 +32,11 @@ class Gate(Protocol):
     @property
     def is_open(self) -> bool:
         """Whether a row that is born now would get through."""
+        ...
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether a call whose permit was taken before must not be made any more."""
         ...
 
     def take(self) -> Permit | None:
@@ -54,6 +63,7 @@ class Target(Pool):
         translates_plainly: Its class leaves the translation of messages to the default.
         is_asked: Its class answers events, whatever it is bound as.
         on_hint: The channel's own.
+        drain: The channel's ``drain``, or its ``drain_within`` for bounds that the caller lends.
         live_results: Number of clients that were told to the result that says so.
         started: Whether :meth:`Channel.start` has returned, or failed.
         starting: Set when it has, for what was born while it ran; None where nobody can have to wait.
@@ -63,6 +73,7 @@ class Target(Pool):
         "_sources",
         "channel",
         "channel_id",
+        "drain",
         "gate",
         "is_asked",
         "is_live",
@@ -86,6 +97,7 @@ class Target(Pool):
         self.started = False
         self.starting: anyio.Event | None = None
         self.on_hint = channel.on_hint
+        self.drain = _drain_of(channel)
         self.live_results = LiveResults(channel.channel_id)
         self._sources: dict[str, EventSource] = {}
 
@@ -94,9 +106,14 @@ class Target(Pool):
         """How many more rows of it could start now, as far as its limit goes."""
         return self.limit - self.gate.running
 
-    def births(self) -> int:
-        """How many rows that are born now may be claimed at their birth: none before those that wait at the gate."""
-        return self.free if self.gate.is_open else 0
+    @property
+    def is_shut(self) -> bool:
+        """As in the base class."""
+        return self.gate.is_shut
+
+    def take_at_birth(self) -> Permit | None:
+        """As in the base class: nothing overtakes what waits at the gate."""
+        return self.gate.take() if self.gate.is_open else None
 
     def stand_behind(self) -> None:
         """As in the base class."""
@@ -116,6 +133,39 @@ class Target(Pool):
                 self._sources.clear()
             source = self._sources[message.sender_id] = source_from_message(self.channel, message)
         return source
+
+
+def _drain_of(channel: Channel) -> Drain:
+    """``drain_within`` of a channel that has it, unless a subclass of that channel overrides ``drain`` alone."""
+    for cls in type(channel).__mro__:
+        if "drain_within" in vars(cls):
+            lending: Drain = getattr(channel, "drain_within")  # noqa: B009 (no channel has to have it)
+            return lending
+        if "drain" in vars(cls):
+            break
+    return lambda bounds: channel.drain()
+
+
+class Targets(dict[str, Target]):
+    """The registered channels by id.
+
+    Attributes:
+        generation: Changes whenever a channel comes or goes, so that what was found out about them can be kept.
+    """
+
+    __slots__ = ("generation",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generation = object()
+
+    def __setitem__(self, channel_id: str, target: Target) -> None:
+        super().__setitem__(channel_id, target)
+        self.generation = object()
+
+    def __delitem__(self, channel_id: str) -> None:
+        super().__delitem__(channel_id)
+        self.generation = object()
 
 
 class LiveResults(dict[int, DeliveryResult]):

@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from roomkit_core.engine.pure.plan import NOTHING, Plan
+from roomkit_core.engine.pure.plan import NOTHING, Plan, plan
 from roomkit_core.engine.state.room_state import RoomState, readers
 from roomkit_core.errors import ConflictError, DuplicateError
 from roomkit_core.hooks.node import Chain, Node, ancestry
 from roomkit_core.models.base import EMPTY
 from roomkit_core.models.changes import Conversation, Discharge, Key, KeyResult, Value, Withdrawal
-from roomkit_core.models.packing import pack_event
+from roomkit_core.models.context import RoomContext
+from roomkit_core.models.packing import ID, pack_event
 
 if TYPE_CHECKING:
     from roomkit_core.engine.state.ports import Ports
     from roomkit_core.models.channel import ChannelBinding
-    from roomkit_core.models.context import RoomContext
     from roomkit_core.models.enums import RoomStatus
     from roomkit_core.models.event import EventSource, RoomEvent
     from roomkit_core.models.kinds import HookTrigger
@@ -85,15 +85,17 @@ class Announcement(NamedTuple):
 
 
 class Draft:
-    """The effects so far. Never mutated: :meth:`having` gives the next draft. Defaults are those of the class."""
+    """The effects so far. Never mutated: :meth:`having` gives the next draft.
 
-    room: Room | None = None
-    bindings: dict[str, ChannelBinding] | None = None
-    participants: dict[str, Participant] | None = None
-    taken: int = 0  # indexes, also of events that are still being decided
-    entries: tuple[Entry, ...] = ()
+    Attributes:
+        taken: Indexes, also of events that are still being decided.
+        deciding: Keys of events about which hooks are being asked.
+        is_plain: Whether there is nothing but events here.
+    """
+
+    # What is rare is a class attribute until it is set; see :class:`Unit`.
     keys: tuple[tuple[Key, KeyResult], ...] = ()
-    deciding: tuple[Key, ...] = ()  # keys of events about which hooks are being asked
+    deciding: tuple[Key, ...] = ()
     claims: tuple[Conversation, ...] = ()
     takeover: frozenset[Conversation] = frozenset()
     releases: tuple[str | None, ...] = ()
@@ -105,10 +107,13 @@ class Draft:
     work: tuple[WorkRow, ...] = ()  # beside what events are owed: timers, scheduled sends
     kv: dict[tuple[str, str], Value | None] = EMPTY  # type: ignore[assignment]  # empty, so its keys are of any type
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is nothing but events here."""
-        return len(self.__dict__) <= ("taken" in self.__dict__) + ("entries" in self.__dict__)
+    def __init__(self) -> None:
+        self.room: Room | None = None
+        self.bindings: dict[str, ChannelBinding] | None = None
+        self.participants: dict[str, Participant] | None = None
+        self.taken = 0
+        self.entries: tuple[Entry, ...] = ()
+        self.is_plain = True
 
     @property
     def moves_version(self) -> bool:
@@ -133,8 +138,12 @@ class Draft:
         draft = Draft()
         draft.__dict__.update(self.__dict__)
         draft.__dict__.update(changes)
+        if not changes.keys() <= _PLAIN:
+            draft.is_plain = False
         return draft
 
+
+_PLAIN = {"taken", "entries"}
 
 UNTOUCHED = Draft()
 
@@ -161,26 +170,27 @@ class Unit:
         aftermath: Knows who waits for all that follows from the unit.
     """
 
-    # As in Draft: what is rare is a class attribute until it is set.
-    draft: Draft = UNTOUCHED
-    attempt = 1
-    discharges: tuple[Discharge, ...] = ()
-    doomed: BaseException | None = None
+    # What is rare is a class attribute until it is set. For what every message looks at that would be slow: the
+    # interpreter has no short cut to an attribute that may be in two places.
     children: tuple[Unit, ...] = ()
     waits_for: tuple[str, ...] = ()
     refusal: str | None = None
-    known: KeyResult | None = None
     joined = False
-    in_graph = False
-    has_ended = False
-    aftermath: Follows | None = None
-    _context: RoomContext | None = None
 
     def __init__(self, ports: Ports, room_id: str, state: RoomState, budget: int) -> None:
         self.ports = ports
         self.room_id = room_id
         self.state = state
         self.budget = budget
+        self.draft = UNTOUCHED
+        self.attempt = 1
+        self.discharges: tuple[Discharge, ...] = ()
+        self.doomed: BaseException | None = None
+        self.known: KeyResult | None = None
+        self.in_graph = False
+        self.has_ended = False
+        self.aftermath: Follows | None = None
+        self._context: RoomContext | None = None
 
     # --- the working copy ---
 
@@ -195,6 +205,15 @@ class Unit:
         """The bindings to which events would go out."""
         changed = self.draft.bindings
         return self.state.readers if changed is None else readers(changed)
+
+    def plan(self, event: RoomEvent) -> Plan:
+        """What the event is owed."""
+        channels = self.ports.channels
+        if event.visibility == "all" and self.draft.bindings is None:
+            known = self.state.live_plan(channels)
+            if known is not None:
+                return known
+        return plan(event, self.readers, channels)
 
     @property
     def status(self) -> RoomStatus:
@@ -218,25 +237,31 @@ class Unit:
         """The working copy as a state of its own: what reads from inside the unit see."""
         state = self.state
         packed = tuple(pack_event(entry.event) for entry in self.entries())
-        tail = [*state.tail[max(0, state.end - state.window) : state.end], *packed]
-        return RoomState(
+        tail = state.tail[max(0, state.end - state.window) : state.end]
+        if self.draft.patches:
+            patched = {event.id: pack_event(event) for event in self.draft.patches}
+            tail = [patched.get(event[ID], event) for event in tail]
+        moment = RoomState(
             state.version,
             self.room,
             self.bindings,
             self.participants,
-            state.next_index + len(packed),
+            state.next_index,
             tail,
-            len(tail),
             state.window,
+            state.active,
+            state.weight,
         )
+        return moment.after(state.version, self.draft.room, self.bindings, self.participants, packed)
 
     def context(self) -> RoomContext:
         """The room as the unit would leave it, for hooks and channels."""
         draft = self.draft
         if not draft.entries and draft.room is None and draft.bindings is None and draft.participants is None:
-            if self._context is None:
-                self._context = self.state.context(self.attempt)
-            return self._context
+            context = self._context
+            if context is None:
+                context = self._context = RoomContext.of(self.state, self.attempt)
+            return context
         return self.copy().context(self.attempt)
 
     def use_context(self, context: RoomContext) -> None:
@@ -275,8 +300,8 @@ class Unit:
                 hint="Let each hook ignore events of the channels that it sends through, or raise max_chain_depth.",
                 retryable=False,
             )
-        self.draft = Draft() if draft is UNTOUCHED else draft.having()
-        self.draft.taken = taken + 1
+        self.draft = own = Draft() if draft is UNTOUCHED else draft.having()
+        own.taken = taken + 1
         return self.state.next_index + taken
 
     def add(self, entry: Entry) -> None:
@@ -317,7 +342,8 @@ class Joined(Unit):
     joined = True
 
     def __init__(self, unit: Unit, node: Node) -> None:
-        super().__init__(unit.ports, unit.room_id, unit.state, unit.budget)
+        fresh = Unit(unit.ports, unit.room_id, unit.state, unit.budget)
+        self.__dict__.update(fresh.__dict__)  # its draft and whether it is doomed are hidden by what stands below
         self._unit = unit
         self._node = node
         self.attempt = unit.attempt

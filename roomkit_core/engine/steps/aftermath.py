@@ -7,19 +7,23 @@ for is counted in a :class:`Following`; a caller that is cancelled leaves everyt
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from functools import partial
 
 from roomkit_core.engine.flow.following import Following
-from roomkit_core.engine.flow.live import drain_inline, spawn_drain
+from roomkit_core.engine.flow.live import spawn_drain
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.commit import Batch
 from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target, delivery_result
-from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
+from roomkit_core.engine.state.unit_of_work import Unit
 from roomkit_core.engine.steps.results import by_channel, failed_at_birth
+from roomkit_core.engine.steps.telling import tell, tell_channel, tell_failed
 from roomkit_core.hooks.observers import Observer
 from roomkit_core.models.base import EMPTY
 from roomkit_core.models.changes import Committed
+from roomkit_core.models.context import RoomContext
 from roomkit_core.models.delivery import DeliveryError, DeliveryResult
 from roomkit_core.models.enums import DeliveryState, EventStatus
 from roomkit_core.models.event import RoomEvent
@@ -27,6 +31,8 @@ from roomkit_core.models.room import Cursor
 from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
 log = logging.getLogger("roomkit.engine")
+
+_new = tuple.__new__  # a NamedTuple's own constructor costs twice as much, and each message takes one
 
 
 class Aftermath:
@@ -38,17 +44,15 @@ class Aftermath:
         inline: Whether the caller waits, and so drains live targets itself.
     """
 
-    # Defaults are class attributes: one is made for every message.
-    following: Following | None = None
-    _is_answer = False
-    live: tuple[Target, ...] = ()
-    _results: dict[str, dict[str, DeliveryResult]] = EMPTY
-    _rows: tuple[WorkRow, ...] = ()
-
-    def __init__(self, ports: Ports, runners: Runners, *, inline: bool) -> None:
+    def __init__(self, ports: Ports, runners: Runners, inline: bool) -> None:
         self._ports = ports
         self.runners = runners
         self._inline = inline
+        self._is_answer = False
+        self.following: Following | None = None
+        self.live: tuple[Target, ...] = ()
+        self._results: dict[str, dict[str, DeliveryResult]] = EMPTY
+        self._rows: tuple[WorkRow, ...] = ()
 
     def answer_to(self, following: Following | None) -> None:
         """What is handed over follows from an earlier call, and whoever waits for that call waits for it."""
@@ -66,44 +70,52 @@ class Aftermath:
     def __call__(self, unit: Unit, batch: Batch, answer: Committed) -> None:
         """Hand over what the commit owes."""
         ports = self._ports
-        epoch = unit.state.version.epoch
+        epoch, _ = unit.state.version
         for entry in batch.entries:
-            if entry.plan.live:
-                self._hint(entry, epoch)
+            live = entry.plan[0]
+            if live:
+                self._hint(entry.event, live, epoch)
+        is_plain = batch.changes.is_plain
+        if not is_plain:
+            self._hand_over_work(unit, batch, answer)
+        if ports.hooks.has_observers or ports.handlers.has_any:
+            self._observe(unit, batch)
+        if not is_plain:
+            self._tell_channels(unit, batch)
+            for announcement in unit.draft.announcements:
+                tell(ports, announcement, unit.room_id, partial(_context, ports, unit))
+        if not self._inline and self.live:
+            self._pass_on(self.following if self._is_answer else None)
+
+    def _hint(self, event: RoomEvent, targets: Sequence[Target], epoch: str) -> None:
+        room_id = event.room_id
+        cursor = _new(Cursor, (epoch, event.index))
+        results: dict[str, DeliveryResult] = {}
+        told: list[Target] = []
+        for target in targets:
+            channel_id = target.channel_id
+            try:
+                clients = target.on_hint(room_id, event, cursor)
+            except Exception as error:
+                results[channel_id] = _hint_failed(target, event, error)
+                continue
+            results[channel_id] = target.live_results[clients]
+            if clients:
+                told.append(target)
+        live = self.live
+        self.live = (*live, *[target for target in told if target not in live]) if live else tuple(told)
+        if self._results is EMPTY:
+            self._results = {event.id: results}
+        else:
+            self._results[event.id] = results
+
+    def _hand_over_work(self, unit: Unit, batch: Batch, answer: Committed) -> None:
         if batch.changes.withdrawals:
             self._forget_withdrawn(unit)
         if batch.changes.work:
             self._start(batch, answer)
         if batch.unasked:
             self._tell_spent(batch)
-        if ports.hooks.has_observers or ports.handlers.has_any:
-            self._observe(unit, batch)
-        if unit.draft.bindings is not None:
-            self._tell_channels(unit, batch)
-        for announcement in unit.draft.announcements:
-            self._announce(unit, announcement)
-        if self.live and not self._inline:
-            self._pass_on(self.following if self._is_answer else None)
-
-    def _hint(self, entry: Entry, epoch: str) -> None:
-        event = entry.event
-        cursor = tuple.__new__(Cursor, (epoch, event.index))
-        results: dict[str, DeliveryResult] = {}
-        live = self.live
-        for target in entry.plan.live:
-            try:
-                clients = target.on_hint(event.room_id, event, cursor)
-            except Exception as error:
-                results[target.channel_id] = _hint_failed(target, event, error)
-                continue
-            results[target.channel_id] = target.live_results[clients]
-            if clients and target not in live:
-                live = (*live, target)
-        self.live = live
-        if self._results is EMPTY:
-            self._results = {event.id: results}
-        else:
-            self._results[event.id] = results
 
     def _start(self, batch: Batch, answer: Committed) -> None:
         claims = {row.id: row for row in answer.claims}
@@ -118,6 +130,8 @@ class Aftermath:
             if claimed is not None and pool is not None:
                 self._run(claimed, pool, batch)
                 continue
+            if row.id in batch.permits:
+                batch.permits[row.id].give_back()  # its lane was busy
             if claimed is not None:  # its channel was unregistered during the commit
                 self.runners.return_unused(claimed, batch.since, batch.changes.lease)
             if row.kind is WorkKind.ASK and self.following is not None:
@@ -141,8 +155,12 @@ class Aftermath:
         if count is not None:
             count()
         event = batch.events.get(row.id)
-        is_begun = self.runners.start(row, pool, batch.since, batch.changes.lease, event, following, done)
-        if not is_begun and done is not None:
+        permit = batch.permits.get(row.id)
+        if self.runners.start(row, pool, permit, batch.since, batch.changes.lease, event, following, done):
+            return
+        if permit is not None:
+            permit.give_back()
+        if done is not None:
             done()
 
     def _tell_spent(self, batch: Batch) -> None:
@@ -158,8 +176,7 @@ class Aftermath:
         ports = self._ports
         tells = ports.handlers.has_any
         hooks = ports.hooks.observing(unit.room_id)
-        state = ports.cache.peek(unit.room_id)
-        context = unit.copy().context() if state is None else state.context()
+        context = _context(ports, unit)
         following = self.follow() if hooks else self.following
         for entry in batch.entries:
             event = entry.event
@@ -184,71 +201,15 @@ class Aftermath:
                         event.correlation_id or event.id,
                         "observer",
                         None if following is None else following.done,
-                        self._observer_failed,
+                        partial(tell_failed, ports),
                         None if following is None else self.follow,
                     )
                 )
 
     def _tell_channels(self, unit: Unit, batch: Batch) -> None:
-        """Channels learn about their changed bindings; a raise is their own affair."""
         for channel_id, binding in batch.changes.bindings.items():
-            target = self._ports.channels.get(channel_id)
-            if target is None:
-                continue
-            channel = target.channel
-            if binding is None:
-                call = Observer(channel.on_room_detached, (unit.room_id,), "on_room_detached", kind="channel")
-                self._ports.observers.put(call)
-                continue
-            try:
-                channel.update_binding(unit.room_id, binding)
-            except Exception:
-                log.exception("update_binding of channel %r raised", channel_id, extra={"room_id": unit.room_id})
-            if channel_id not in unit.state.bindings:
-                call = Observer(channel.on_room_attached, (unit.room_id, binding), "on_room_attached", kind="channel")
-                self._ports.observers.put(call)
-
-    def _announce(self, unit: Unit, about: Announcement) -> None:
-        ports = self._ports
-        if about.name is not None:
-            ports.handlers.emit(
-                about.name,
-                room_id=unit.room_id,
-                channel_id=about.channel_id,
-                event_id=about.event_id,
-                data=about.data,
-                depth=about.depth,
-            )
-        if about.trigger is None or about.event is None:
-            return
-        source = about.source or about.event.source
-        state = ports.cache.peek(unit.room_id)
-        context = unit.copy().context() if state is None else state.context()
-        for hook in ports.hooks.select(about.trigger, unit.room_id):
-            if not hook.is_filtered or hook.matches(source):
-                if hook in about.hooks:
-                    continue
-                ports.observers.put(
-                    Observer(
-                        hook.fn,
-                        (about.event, context),
-                        hook.name,
-                        hook.timeout,
-                        (*about.hooks, hook),
-                        depth=about.depth + 1,
-                        failed=self._observer_failed,
-                    )
-                )
-
-    def _observer_failed(self, observer: Observer, what: str) -> None:
-        event: RoomEvent = observer.args[0]
-        self._ports.handlers.emit(
-            "hook_error",
-            room_id=event.room_id,
-            event_id=event.id,
-            data={"hook": observer.name, "error": what},
-            depth=observer.depth,
-        )
+            is_new = channel_id not in unit.state.bindings
+            tell_channel(self._ports, unit.room_id, channel_id, binding, is_new=is_new)
 
     def _tell(self, event: RoomEvent) -> None:
         handlers = self._ports.handlers
@@ -272,17 +233,8 @@ class Aftermath:
 
     # --- live targets ---
 
-    async def drain(self) -> None:
-        """Send what the hints queued, in the caller's task; if the caller is cancelled, tasks of the kit go on."""
-        live, self.live = self.live, ()
-        try:
-            await drain_inline(self._ports, live, self.follow)
-        except BaseException:
-            spawn_drain(self._ports, live, None)
-            raise
-
     def abandon(self) -> None:
-        """The caller is gone: leave to tasks of the kit what it would have drained."""
+        """The caller is gone: leave to tasks of the kit what it would have drained, or has not drained to the end."""
         self._inline = False
         self._pass_on(None)
 
@@ -301,6 +253,12 @@ class Aftermath:
         rows = [row for row in self._rows if row.event_id == event_id and row.kind is WorkKind.DELIVERY]
         outcomes = {} if self.following is None else self.following.outcomes
         return {**live, **by_channel(rows, outcomes)}
+
+
+def _context(ports: Ports, unit: Unit) -> RoomContext:
+    """The room after the commit."""
+    state = ports.cache.peek(unit.room_id)
+    return unit.copy().context() if state is None else state.context()
 
 
 def _hint_failed(target: Target, event: RoomEvent, error: Exception) -> DeliveryResult:

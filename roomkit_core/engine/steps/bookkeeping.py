@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
-from roomkit_core.hooks.node import current, innermost
+from roomkit_core.engine.steps.telling import chain_here
 from roomkit_core.models.channel import ChannelBinding
 from roomkit_core.models.content import SystemContent
 from roomkit_core.models.enums import EventStatus
 from roomkit_core.models.event import EventSource, RoomEvent
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
+from roomkit_core.models.room import Room
 
 
 def note(unit: Unit, event_type: EventType, code: str, body: str, data: dict[str, Any]) -> RoomEvent:
     """Put a bookkeeping event into the unit: stored, internal, for no deciding hook and no observer."""
-    event = system_event(unit.room_id, event_type, code, body, data, unit.take_index())
+    event = system_event(unit.room_id, event_type, code, body, data, unit.ports.clock.now(), unit.take_index())
     unit.add(Entry(event, observed=False))
     return event
 
 
 def system_event(
-    room_id: str, event_type: EventType, code: str, body: str, data: dict[str, Any], index: int = 0
+    room_id: str,
+    event_type: EventType,
+    code: str,
+    body: str,
+    data: dict[str, Any],
+    now: datetime,
+    index: int = 0,
 ) -> RoomEvent:
     """What the system says about a room."""
     return RoomEvent(
@@ -32,25 +41,41 @@ def system_event(
         status=EventStatus.DELIVERED,
         visibility="internal",
         index=index,
+        created_at=now,
     )
 
 
-def announce(
-    unit: Unit,
-    name: str | None,
-    event: RoomEvent,
-    binding: ChannelBinding | None = None,
-    trigger: HookTrigger | None = None,
-) -> None:
-    """Tell handlers and hooks once the unit is committed. Filters look at the channel that it is about (T25)."""
-    source = None
-    if binding is not None:
-        source = EventSource(
-            channel_id=binding.channel_id, channel_type=binding.channel_type, direction=binding.direction
-        )
-    channel_id = None if binding is None else binding.channel_id
-    caller = innermost(unit.ports.kit) if current.get() is not None else None
-    hooks, depth = ((), 0) if caller is None else (caller.hooks, caller.depth)
-    unit.draft = unit.draft.announce(
-        Announcement(name, channel_id, event.id, None, trigger, event, source, hooks, depth)
-    )
+def created(ports: Ports, room: Room) -> Announcement:
+    """That a room was made; the event is for hooks alone."""
+    event = system_event(room.id, EventType.SYSTEM, "room_created", "The room was created", {}, room.created_at)
+    hooks, depth = chain_here(ports)
+    return Announcement("room_created", trigger=HookTrigger.ON_ROOM_CREATED, event=event, hooks=hooks, depth=depth)
+
+
+def attachment(binding: ChannelBinding) -> tuple[EventType, str, str, dict[str, Any]]:
+    """What the timeline says about a channel that was attached: type, code, body and data of the event."""
+    data = {"channel_id": binding.channel_id, "access": binding.access.value, "visibility": binding.visibility}
+    return EventType.CHANNEL_ATTACHED, "channel_attached", f"{binding.channel_id} joined", data
+
+
+def attached(event: RoomEvent, binding: ChannelBinding) -> Announcement:
+    """That a channel was attached; ``event`` says so in the timeline."""
+    return about_channel("room_channel_attached", event, binding, HookTrigger.ON_CHANNEL_ATTACHED)
+
+
+def about_channel(
+    name: str | None, event: RoomEvent, binding: ChannelBinding, trigger: HookTrigger | None = None
+) -> Announcement:
+    """What was done to a channel of a room. Filters look at that channel (T25)."""
+    return Announcement(name, binding.channel_id, event.id, None, trigger, event, source_of(binding))
+
+
+def source_of(binding: ChannelBinding) -> EventSource:
+    """What filters see of a channel."""
+    return EventSource(channel_id=binding.channel_id, channel_type=binding.channel_type, direction=binding.direction)
+
+
+def announce(unit: Unit, about: Announcement) -> None:
+    """Tell handlers and hooks once the unit is committed; not the hooks below which it is done."""
+    hooks, depth = chain_here(unit.ports)
+    unit.draft = unit.draft.announce(about._replace(hooks=hooks, depth=depth))

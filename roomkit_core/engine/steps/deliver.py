@@ -17,6 +17,9 @@ from roomkit_core.background import is_stray
 from roomkit_core.engine.flow.holdings import Holdings
 from roomkit_core.engine.flow.settling import settle
 from roomkit_core.engine.flow.work import HANDED_BACK, Handler, Verdict, Work
+from roomkit_core.engine.pure.lifetimes import quiet
+from roomkit_core.engine.pure.permissions import receives
+from roomkit_core.engine.pure.plan import rendered
 from roomkit_core.engine.pure.verdicts import due_in, part_outcome, spent
 from roomkit_core.engine.state.pools import Permit
 from roomkit_core.engine.state.ports import Ports
@@ -24,10 +27,12 @@ from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.steps.notices import why_not_told
 from roomkit_core.errors import DeliveryFailedError, StaleLeaseError, StoreError, UnsupportedError
 from roomkit_core.hooks.node import Node, current
+from roomkit_core.models.changes import ChangeSet, Discharge, Refused
 from roomkit_core.models.channel import ChannelBinding, Route
 from roomkit_core.models.delivery import Delivery, Receipt
 from roomkit_core.models.enums import DeliveryState
 from roomkit_core.models.event import RoomEvent
+from roomkit_core.models.ids import new_id
 from roomkit_core.models.packing import unpack_content
 from roomkit_core.models.work import OPEN_STATES, Outcome, WorkRow, WorkState
 
@@ -41,6 +46,8 @@ PART_PAUSE = 0.05
 
 EVENT_GONE = Outcome(WorkState.SUPPRESSED, "event.gone", "the event was deleted")
 DETACHED = Outcome(WorkState.SUPPRESSED, "channel.detached", "the channel was detached")
+NO_ACCESS = Outcome(WorkState.SUPPRESSED, "channel.access", "the channel may not receive any more")
+RENDERED = Outcome(WorkState.SUPPRESSED, "delivery.rendered", "it was rendered into a row of its own")
 
 
 class Subject(NamedTuple):
@@ -76,6 +83,8 @@ class Deliver(Handler):
         end = spent(row, subject.binding.retry_policy)
         if end is not None:
             return Verdict(end)
+        if not row.payload:
+            return await self._render(work, subject)
         wait = work.permit.admit(subject.event.room_id, subject.binding.rate_limit)
         if wait:
             return HANDED_BACK._replace(due_in=wait)
@@ -97,7 +106,39 @@ class Deliver(Handler):
         binding = state.bindings.get(row.channel_id)
         if binding is None:
             return DETACHED
+        if not receives(binding):
+            return NO_ACCESS
         return await why_not_told(self._ports, row, event) or Subject(event, state, binding)
+
+    async def _render(self, work: Work, subject: Subject) -> Verdict | None:
+        """Render what was planned without its channel, and pin it in a row of its own before anything is sent (L10)."""
+        row = work.row
+        payload, failure = rendered(subject.event, work.target.channel)
+        if failure is not None:
+            return Verdict(Outcome(WorkState.FAILED, failure.code, str(failure)))
+        pinned = row._replace(
+            id=new_id(),
+            state=WorkState.PENDING,
+            payload=payload,
+            seq=0,
+            owner=None,
+            token=0,
+            lease_until=None,
+            attempts=0,
+            takeovers=0,
+            retry_of=row.id,
+            created_at=0,
+            quiet=quiet(row.kind, work.target),
+        )
+        replaced = Discharge(row.id, work.hold.token, RENDERED)
+        changes = ChangeSet(row.room_id, f"render {row.id}", None, discharges=(replaced,), work=(pinned,))
+        try:
+            answer = await self._ports.store.commit(changes)
+        except StoreError:
+            return HANDED_BACK._replace(due_in=STORE_PAUSE)
+        if isinstance(answer, Refused):
+            raise StaleLeaseError(f"delivery {row.id!r} or its room is gone: {answer.reason}")
+        return None
 
     async def _parts(self, work: Work, subject: Subject) -> Verdict:
         """One part after the other, each with its own call and its own record."""

@@ -53,10 +53,10 @@ class Inbound(Passage[InboundResult]):
         key: Its idempotency key, if it has one.
         conversation: Its conversation key, if its channel has conversations.
         event: The event that the channel made of it.
-        state, context: The room before the lock was taken.
+        state: The room before the lock was taken; None if that is the working copy of a unit.
+        context: What the channel saw of it, if it looked.
         written: What became of it in the unit.
         known: What was decided about its key before.
-        claim: The tenure of its row, if it comes from the journal.
         refusal: Why it does not go on here and now: too many came in, or it waits in the journal behind others.
     """
 
@@ -65,12 +65,9 @@ class Inbound(Passage[InboundResult]):
     conversation: tuple[str, str] | None
     event: RoomEvent
     state: RoomState | None
-    context: RoomContext
     written: Written
-    known: KeyResult | None = None
     original: RoomEvent | None = None
     suspensions: int
-    claim: Hold | None = None
     refusal: str | None = None
 
     def __init__(
@@ -83,11 +80,11 @@ class Inbound(Passage[InboundResult]):
         *,
         claim: Hold | None = None,
     ) -> None:
-        super().__init__(ports, runners, wait, is_owed=claim is not None)
+        super().__init__(ports, runners, wait, claim)
         self.message = message
         self.room_id = self.named_room = room_id
-        if claim is not None:
-            self.claim = claim
+        self.context: RoomContext | None = None
+        self.known: KeyResult | None = None
 
     async def steps(self) -> None:
         """The way until the commit. What needs no waiting is a plain call: each coroutine costs as much as a step."""
@@ -102,7 +99,7 @@ class Inbound(Passage[InboundResult]):
         for _ in range(MAX_ROUTES):
             if self.room_id is None:  # 2
                 await self.route()
-            if not self.has_context():  # 3
+            if not self.is_cached():  # 3
                 await self.read_context()
             if not self.is_translated():  # 4
                 await self.handle_inbound()
@@ -122,7 +119,7 @@ class Inbound(Passage[InboundResult]):
                 )
             except RoomNotFoundError:
                 # The room was deleted between the plan and the commit: the message begins anew at its route.
-                self.room_id = self.named_room
+                self.room_id, self.context = self.named_room, None
                 continue
             if unit.known is not None:
                 self.known = unit.known
@@ -187,16 +184,12 @@ class Inbound(Passage[InboundResult]):
 
     # --- 3: context ---
 
-    def has_context(self) -> bool:
+    def is_cached(self) -> bool:
         """Whether the room is in the cache, and the running code does not stand in a unit of it."""
-        if self.room_id is None or current.get() is not None:
+        if self.room_id is None or self.is_nested:
             return False
-        state = self.ports.cache.peek(self.room_id)
-        if state is None:
-            return False
-        self.state = state
-        self.context = state.context()
-        return True
+        self.state = self.ports.cache.glance(self.room_id)
+        return self.state is not None
 
     async def read_context(self) -> None:
         """The room as it is now; made, with its first binding and its conversation key, if there is none."""
@@ -215,23 +208,28 @@ class Inbound(Passage[InboundResult]):
             self.room_id = None if state is None else self.room_id
         if self.room_id is None or state is None:
             self.room_id, state = await make_room(ports, self.target, self.message, self.room_id, self.conversation)
-        self.state, self.context = state, state.context()
+        self.state = state
 
     # --- 4: the channel makes an event of the message ---
 
     def is_translated(self) -> bool:
         """Whether the channel leaves the translation to the default, which calls nobody."""
-        if not self.target.translates_plainly:
+        target = self.target
+        if not target.translates_plainly:
             return False
-        self.event = event_from_message(
-            self.target.channel, self.message, self.context.room_id, self.target.source_of(self.message)
-        )
-        if current.get() is not None:
+        message = self.message
+        assert self.room_id is not None
+        source, now = target.source_of(message), self.ports.clock.now()
+        self.event = event_from_message(target.channel, message, self.room_id, source, now)
+        if self.is_nested:
             self.event = in_chain(self.event, self.ports)
         return True
 
     async def handle_inbound(self) -> None:
         """The channel's own translation."""
+        if self.context is None:
+            assert self.state is not None
+            self.context = self.state.context()
         node = Node(self.ports.kit, "channel")
         node.bounds = self.bounds
         token = current.set(node)
@@ -258,25 +256,30 @@ class Inbound(Passage[InboundResult]):
     def discharge(self, unit: Unit) -> None:
         """The commit ends the message's row, whatever the verdict; a guard that failed is no verdict but a try."""
         assert self.claim is not None
-        _, reason = self.written
+        event, reason = self.written
         if reason is not None and reason.startswith(HOOK_ERROR):
             raise HookError(f"a guard failed: {reason}", code="hook.guard_failed", retryable=True)
         outcome = Outcome(WorkState.DONE) if reason is None else Outcome(WorkState.REFUSED, "message.refused", reason)
+        if self.key is None and event is not None:  # a key would lead from the row to the event and back
+            outcome = outcome._replace(provider_ids=(event.id,))
         unit.discharges = (Discharge(self.claim.row_id, self.claim.token, outcome),)
 
     async def decide(self, unit: Unit) -> None:
         """Attach the channel where the message names the room, learn where its sender is, take steps 7 to 11."""
-        if self.message.channel_id not in unit.bindings and takes_writes(unit.status):
-            if not attach_source(unit, self.target, self.message):
+        message, target = self.message, self.target
+        if message.channel_id not in unit.bindings and takes_writes(unit.status):
+            if not attach_source(unit, target, message):
                 self.written = refuse(unit, self.key, DETACHED)
                 return
         if self.conversation is not None:
             is_named = self.named_room is not None
-            await learn_route(unit, self.target, self.message, self.conversation, is_named=is_named)
+            await learn_route(unit, target, message, self.conversation, is_named=is_named)
         # The channel's own object is never changed; one that was made here can be completed, as long as no hook saw it.
-        fresh = self.target.translates_plainly and unit.attempt == 1
-        event = self.event if unit.attempt == 1 else evolve(self.event, status=EventStatus.PENDING)
-        self.written = await write_event(unit, event, self.bounds, self.key, fresh=fresh)
+        if unit.attempt == 1:
+            event, fresh = self.event, target.translates_plainly
+        else:
+            event, fresh = evolve(self.event, status=EventStatus.PENDING), False
+        self.written = await write_event(unit, event, self.bounds, self.key, fresh)
 
     async def is_decided(self, unit: Unit) -> bool:
         """Look the key up again where time has passed since the first look: a wait for the lock, or another try."""

@@ -7,10 +7,14 @@ from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
 from roomkit_core.engine.state.targets import Target
 from roomkit_core.engine.state.unit_of_work import Unit
+from roomkit_core.engine.steps.bookkeeping import announce, attached, attachment, created, note, system_event
+from roomkit_core.engine.steps.telling import chain_here, tell, tell_channel
 from roomkit_core.errors import ConflictError
 from roomkit_core.models.base import EMPTY, FrozenDict, evolve
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Conversation
 from roomkit_core.models.channel import ChannelBinding
+from roomkit_core.models.context import RoomContext
+from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import check_id, new_id
 from roomkit_core.models.message import InboundMessage
 from roomkit_core.models.room import Room, RoomTimers
@@ -30,6 +34,7 @@ async def make_room(
         timers=RoomTimers(last_activity_at=now),
     )
     binding = source_binding(target, message, room.id, conversation)
+    event = system_event(room.id, *attachment(binding), now)
     changes = ChangeSet(
         room_id=room.id,
         commit_id=new_id(),
@@ -37,6 +42,7 @@ async def make_room(
         owner=ports.owner,
         epoch=new_id(),
         room=room,
+        events=(event,),
         bindings={binding.channel_id: binding},
         claims=() if conversation is None else (conversation,),
     )
@@ -48,8 +54,7 @@ async def make_room(
         answer = await ports.store.commit(changes)
     found = room.id
     if isinstance(answer, Committed):
-        announce(ports, "room_created", room.id)
-        announce(ports, "session_started", room.id, message.channel_id)
+        _tell_made(ports, room, binding, event)
     elif answer.reason == "taken" and answer.room_id is not None:
         found = answer.room_id
     elif answer.reason != "exists":
@@ -60,9 +65,18 @@ async def make_room(
     return found, state
 
 
-def announce(ports: Ports, event_type: str, room_id: str, channel_id: str | None = None) -> None:
-    """Tell handlers about a room."""
-    ports.handlers.emit(event_type, room_id=room_id, channel_id=channel_id)
+def _tell_made(ports: Ports, room: Room, binding: ChannelBinding, event: RoomEvent) -> None:
+    """The same is told as if somebody had made the room, and attached the channel to it."""
+
+    def context() -> RoomContext:
+        return RoomContext(room, [binding])
+
+    hooks, depth = chain_here(ports)
+    tell(ports, created(ports, room), room.id, context)
+    tell_channel(ports, room.id, binding.channel_id, binding, is_new=True)
+    tell(ports, attached(event, binding)._replace(hooks=hooks, depth=depth), room.id, context)
+    ports.handlers.emit("event_processed", room_id=room.id, channel_id=event.source.channel_id, event_id=event.id)
+    ports.handlers.emit("session_started", room_id=room.id, channel_id=binding.channel_id)
 
 
 def source_binding(
@@ -90,8 +104,9 @@ def attach_source(unit: Unit, target: Target, message: InboundMessage) -> bool:
     if channel_id in unit.room.metadata.get(TOMBSTONES, ()):
         return False
     binding = source_binding(target, message, unit.room_id, (channel_id, "") if not target.is_live else None)
-    binding = evolve(binding, attached_index=unit.state.next_index)
+    binding = evolve(binding, attached_index=unit.state.next_index + unit.draft.taken)
     unit.change(bindings={**unit.bindings, channel_id: binding})
+    announce(unit, attached(note(unit, *attachment(binding)), binding))
     return True
 
 

@@ -7,16 +7,26 @@ from typing import Generic, TypeVar
 
 from roomkit_core.background import Expired
 from roomkit_core.engine.flow.following import Following
+from roomkit_core.engine.flow.holdings import Hold
+from roomkit_core.engine.flow.live import drain_inline
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.steps.aftermath import Aftermath
 from roomkit_core.errors import KitStateError
-from roomkit_core.hooks.node import current, innermost, is_inside
+from roomkit_core.hooks.node import innermost, is_inside, running
 from roomkit_core.interfaces.kit import Wait
 
 T = TypeVar("T")
 
+TURN = 0.002
+"""Seconds after which a call lets other tasks run: on a store in memory nothing else may ever suspend it."""
+
 WAITS = ("settled", "attempted", "committed")
+
+
+def no_such_wait(wait: str) -> ValueError:
+    """For a word that says nothing about waiting."""
+    return ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
 
 
 def enter(ports: Ports) -> None:
@@ -32,6 +42,16 @@ async def begin(ports: Ports) -> None:
         await ports.background.started()
 
 
+async def begin_reading(ports: Ports) -> None:
+    """What a verb does first that only reads: it starts the kit, and goes on while what is under way ends.
+
+    Raises:
+        KitStateError: The kit is closed, or belongs to another event loop.
+    """
+    ports.background.check()
+    await begin(ports)
+
+
 class Passage(ABC, Generic[T]):
     """What every passage has.
 
@@ -40,21 +60,32 @@ class Passage(ABC, Generic[T]):
         runners: Take what is owed.
         wait: Until when the caller wants to wait. Inside a hook, observer, ask or channel call of this kit it is always
             ``committed``: whoever waited there for more would wait for itself.
-        is_owed: Whether a row that is being worked on wants it: such a one goes on while the kit is closing.
+        claim: The tenure of the row for which a runner makes the call, if one does. It is under way: it goes on while
+            the kit closes.
+
+    Attributes:
+        is_nested: Whether the call was made below some foreign call, of whatever kit.
     """
 
-    def __init__(self, ports: Ports, runners: Runners, wait: Wait, *, is_owed: bool = False) -> None:
+    def __init__(self, ports: Ports, runners: Runners, wait: Wait, claim: Hold | None = None) -> None:
         if wait not in WAITS:
-            raise ValueError(f"wait must be one of {', '.join(WAITS)}, not {wait!r}")
-        if not is_owed:
+            raise no_such_wait(wait)
+        background = ports.background
+        background.check()
+        if background.draining and claim is None:
             enter(ports)
+        self.claim = claim
         self.ports = ports
-        inside = current.get() is not None and is_inside(ports.kit)
-        self.wait: Wait = "committed" if inside else wait
-        self.aftermath = Aftermath(ports, runners, inline=self.wait != "committed")
-        self.bounds = ports.background.new_bounds(ports.process_timeout)
-        if inside:
+        self.is_nested = is_nested = running() is not None
+        if is_nested and is_inside(ports.kit):
+            self.wait: Wait = "committed"
+            self.aftermath = Aftermath(ports, runners, False)
+            self.bounds = background.new_bounds(ports.process_timeout)
             self._stand_inside()
+        else:
+            self.wait = wait
+            self.aftermath = Aftermath(ports, runners, wait != "committed")
+            self.bounds = background.new_bounds(ports.process_timeout)
 
     def _stand_inside(self) -> None:
         """Take over from the call that this one runs in: its limit of time, and who waits for what follows."""
@@ -69,26 +100,35 @@ class Passage(ABC, Generic[T]):
             self.aftermath.answer_to(node.follow())
 
     async def go(self) -> T:
-        """Take the steps until the commit within the bounds, then wait for what the caller wants to wait for."""
-        background = self.ports.background
-        if not background.is_started:
+        """Take the steps within the bounds, then wait for what the caller wants to wait for."""
+        if not self.ports.background.is_started:
             await begin(self.ports)
-        background.hold()
         try:
-            await self.bounds.run(self.steps())
+            await self.bounds.run(self._commit_and_drain())
         except Expired:
             return self.expired()
         except BaseException:
             self.aftermath.abandon()
             raise
+        if self.aftermath.following is not None and self.wait != "committed":
+            await self._follow(self.aftermath.following)
+        background, now = self.ports.background, self.ports.clock.monotonic()
+        if now - background.last_turn > TURN:
+            await background.let_others(now)
+        return self.result()
+
+    async def _commit_and_drain(self) -> None:
+        """Live targets are drained here because a cancel scope is open here; no time bounds it after the commit."""
+        background = self.ports.background
+        background.hold()
+        try:
+            await self.steps()
         finally:
             background.let_go()
-        if self.wait != "committed":
-            if self.aftermath.live:
-                await self.aftermath.drain()
-            if self.aftermath.following is not None:
-                await self._follow(self.aftermath.following)
-        return self.result()
+        aftermath = self.aftermath
+        if aftermath.live and self.wait != "committed":
+            await drain_inline(self.ports, aftermath.live, aftermath.follow, self.bounds)
+            aftermath.live = ()
 
     @abstractmethod
     async def steps(self) -> None:

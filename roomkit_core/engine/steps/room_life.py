@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from roomkit_core.engine.pure.timers import turn
 from roomkit_core.engine.state.unit_of_work import Announcement, Unit
-from roomkit_core.engine.steps.bookkeeping import note, system_event
+from roomkit_core.engine.steps.bookkeeping import announce, note, system_event
 from roomkit_core.models.base import evolve
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.enums import RoomStatus
-from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.kinds import EventType, HookTrigger
 from roomkit_core.models.room import Room
@@ -25,7 +23,7 @@ def close_room(unit: Unit, *, by_timer: bool = False) -> None:
     if by_timer:
         event = note(unit, EventType.SYSTEM, "room_closed_by_timer", "The room was closed after a long silence", {})
     else:
-        event = system_event(unit.room_id, EventType.SYSTEM, "room_closed", "The room was closed", {})
+        event = system_event(unit.room_id, EventType.SYSTEM, "room_closed", "The room was closed", {}, now)
     unit.change(
         room=evolve(unit.room, status=RoomStatus.CLOSED, closed_at=now, updated_at=now),
         releases=(None,),
@@ -38,18 +36,15 @@ def close_room(unit: Unit, *, by_timer: bool = False) -> None:
         work=tuple(row for row in unit.draft.work if row.kind is not WorkKind.TIMER),
     )
     data = {"reason": "timer"} if by_timer else None
-    _announce(unit, "room_closed", event, HookTrigger.ON_ROOM_CLOSED, data)
+    announce(unit, Announcement("room_closed", None, event.id, data, HookTrigger.ON_ROOM_CLOSED, event))
 
 
 def pause_room(unit: Unit) -> None:
     """Say that the room is idle. It takes messages as before, and stays paused."""
     event = note(unit, EventType.SYSTEM, "room_paused_by_timer", "The room was paused after a silence", {})
     unit.change(room=evolve(unit.room, status=RoomStatus.PAUSED, updated_at=unit.ports.clock.now()))
-    _announce(unit, "room_paused", event, HookTrigger.ON_ROOM_PAUSED, {"reason": "timer"})
-
-
-def _announce(unit: Unit, name: str, event: RoomEvent, trigger: HookTrigger, data: dict[str, Any] | None) -> None:
-    unit.draft = unit.draft.announce(Announcement(name, event_id=event.id, data=data, trigger=trigger, event=event))
+    data = {"reason": "timer"}
+    announce(unit, Announcement("room_paused", None, event.id, data, HookTrigger.ON_ROOM_PAUSED, event))
 
 
 def timer_row(room: Room, now: datetime, time: int) -> WorkRow | None:
@@ -60,8 +55,12 @@ def timer_row(room: Room, now: datetime, time: int) -> WorkRow | None:
         now: The wall time.
         time: The same moment as rows count it, in microseconds.
     """
-    due = turn(room, now).due
-    if due is None:
+    said = turn(room, now)
+    if said.status is not None:  # what is over already has its say at once
+        due = time
+    elif said.due is not None:
+        due = time + max(0, to_microseconds(said.due) - to_microseconds(now)) + 1
+    else:
         return None
     row_id = new_id()
     return WorkRow(
@@ -72,5 +71,5 @@ def timer_row(room: Room, now: datetime, time: int) -> WorkRow | None:
         room_id=room.id,
         event_id=None,
         provider_key=row_id,
-        due=time + max(0, to_microseconds(due) - to_microseconds(now)) + 1,
+        due=due,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from roomkit_core.engine.flow.holdings import Hold
@@ -28,7 +29,6 @@ class Send(Passage[RoomEvent]):
     Attributes:
         event: What is said.
         key: Its idempotency key: named, or derived where the handler of a work row sends.
-        claim: The tenure of its row, if it was scheduled.
         written: What became of it.
         known: What was decided about its key before.
     """
@@ -46,17 +46,20 @@ class Send(Passage[RoomEvent]):
         *,
         claim: Hold | None = None,
     ) -> None:
-        super().__init__(ports, runners, wait, is_owed=claim is not None)
-        self.claim = claim
+        super().__init__(ports, runners, wait, claim)
         self.event = in_chain(event, ports)
-        self.key = _key(ports, event, idempotency_key)
+        self.key = key_of(ports, event, idempotency_key)
         self.known: KeyResult | None = None
         self.original: RoomEvent | None = None
 
     async def steps(self) -> None:
         """The way until the commit."""
-        room_id = self.event.room_id
-        unit = await tenure(self.ports, room_id, self.write, self.bounds, self.aftermath, key=self.key)
+        event = self.event
+        # A scheduled send goes on with what its chain had left when it was written down.
+        budget = event.routing.budget if self.claim is not None and event.routing is not None else None
+        unit = await tenure(
+            self.ports, event.room_id, self.write, self.bounds, self.aftermath, key=self.key, budget=budget
+        )
         if unit.known is not None:
             await self.recall(unit.known)
 
@@ -119,7 +122,8 @@ class Send(Passage[RoomEvent]):
         return event
 
 
-def _key(ports: Ports, event: RoomEvent, named: str | None) -> Key | None:
+def key_of(ports: Ports, event: RoomEvent, named: str | None) -> Key | None:
+    """The key of what is sent: the named one, or in the handler of a row the one that its second run would have."""
     channel_id = event.source.channel_id
     if named is not None:
         return send_key(channel_id, named)
@@ -147,6 +151,7 @@ def outgoing(
     provider: str | None,
     response_visibility: str | None,
     idempotency_key: str | None,
+    created_at: datetime,
 ) -> RoomEvent:
     """The event that ``send_event`` brings, validated. Its channel type is that of the binding, filled in later."""
     return RoomEvent(
@@ -164,4 +169,5 @@ def outgoing(
         visibility=visibility,
         response_visibility=response_visibility,
         idempotency_key=idempotency_key,
+        created_at=created_at,
     )

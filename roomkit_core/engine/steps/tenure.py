@@ -26,7 +26,7 @@ from roomkit_core.errors import (
     StaleLeaseError,
     StoreError,
 )
-from roomkit_core.hooks.node import Node, ancestry, current, innermost
+from roomkit_core.hooks.node import Node, ancestry, innermost, running
 from roomkit_core.interfaces.store import Answer, Ticket
 from roomkit_core.models.changes import Committed, Discharge, Key, Refused
 from roomkit_core.models.context import RoomContext
@@ -74,10 +74,12 @@ async def tenure(
         StoreError: The store failed.
     """
     tries = _Tries(ports, room_id, write, bounds, key)
-    tries.discharges = discharges
-    tries.context = context
-    tries.context_of = context_of
-    if current.get() is None:
+    if discharges:
+        tries.discharges = discharges
+    if context is not None:
+        tries.context, tries.context_of = context, context_of
+    is_nested = running() is not None
+    if not is_nested:
         tries.budget = ports.max_events if budget is None else budget
     else:
         joinable = own_unit(ports, room_id)
@@ -86,31 +88,43 @@ async def tenure(
         tries.parents = held_units(ports)
         tries.budget = _budget_of_chain(ports) if budget is None else budget
     while True:
-        lock = ports.locks.locked(room_id)
-        if tries.parents:
-            await take_below(ports, room_id, tries.parents, lock)
-        elif current.get() is None:
-            await lock.__aenter__()
-        else:
-            await take_inside(ports, lock)
-        tries.lock = lock
+        free = None if is_nested else ports.locks.take_free(room_id)
+        tries.lock = free or await _wait_for_lock(ports, room_id, tries.parents)
         try:
             await tries.run(hand_over)
         except Restart as restart:
             if not tries.restart(restart):
                 raise _for_this_task(ports, restart) from None
         finally:
-            lock_held, tries.lock = tries.lock, None
-            if lock_held is not None:
+            lock, tries.lock = tries.lock, None
+            if lock is not None:
                 try:
                     tries.end(hand_over)  # before the release, so that hints of two commits never change places
                 finally:
-                    if ports.locks.releases_at_once:
-                        await lock_held.__aexit__(None, None, None)
+                    if lock is free:
+                        free.leave()
                     else:
-                        await release(lock_held)
+                        await _leave(ports, lock)
         if tries.unit is not None:
             return tries.unit
+
+
+async def _wait_for_lock(ports: Ports, room_id: str, parents: list[Unit] | None) -> AbstractAsyncContextManager[None]:
+    lock = ports.locks.locked(room_id)
+    if parents:
+        await take_below(ports, room_id, parents, lock)
+    elif running() is None:
+        await lock.__aenter__()
+    else:
+        await take_inside(ports, lock)
+    return lock
+
+
+async def _leave(ports: Ports, lock: AbstractAsyncContextManager[None]) -> None:
+    if ports.locks.releases_at_once:
+        await lock.__aexit__(None, None, None)
+    else:
+        await release(lock)
 
 
 async def _join(node: Node, unit: Unit, write: Write) -> Unit:
@@ -195,18 +209,9 @@ async def take_inside(ports: Ports, lock: AbstractAsyncContextManager[None]) -> 
 
 
 class _Tries:
-    """The tries of one tenure. Defaults are class attributes: one is made for every message."""
+    """The tries of one tenure."""
 
     budget: int
-    discharges: tuple[Discharge, ...]
-    context: RoomContext | None
-    context_of: RoomState | None
-    parents: list[Unit] | None = None
-    attempt = 1
-    lock: AbstractAsyncContextManager[None] | None
-    unit: Unit | None = None
-    batch: Batch | None = None
-    answer: Committed | None = None
 
     def __init__(self, ports: Ports, room_id: str, write: Write, bounds: Bounds, key: Key | None) -> None:
         self.ports = ports
@@ -214,12 +219,21 @@ class _Tries:
         self.write = write
         self.bounds = bounds
         self.key = key
+        self.discharges: tuple[Discharge, ...] = ()
+        self.context: RoomContext | None = None
+        self.context_of: RoomState | None = None
+        self.parents: list[Unit] | None = None
+        self.attempt = 1
+        self.lock: AbstractAsyncContextManager[None] | None = None
+        self.unit: Unit | None = None
+        self.batch: Batch | None = None
+        self.answer: Committed | None = None
 
     async def run(self, hand_over: HandOver) -> None:
         """Try until the unit is committed or there is nothing to write."""
         ports, bounds = self.ports, self.bounds
         while True:
-            state = ports.cache.peek(self.room_id) or await ports.cache.load(self.room_id)
+            state = ports.cache.glance(self.room_id) or await ports.cache.load(self.room_id)
             if state is None:
                 raise RoomNotFoundError(f"room {self.room_id!r} does not exist")
             unit = self._open(state)
@@ -239,21 +253,26 @@ class _Tries:
             else:
                 batch = assemble(unit)
                 bounds.is_committing = True
-                ticket = ports.store.submit(batch.changes)
-                answer = ticket.answer
-                if answer is None:
-                    answer = await self._durable(unit, batch, ticket, hand_over)
+                try:
+                    ticket = ports.store.submit(batch.changes)
+                    answer = ticket.answer
+                    if answer is None:
+                        answer = await self._durable(unit, batch, ticket, hand_over)
+                except Exception:
+                    batch.give_back()
+                    raise
                 if type(answer) is Committed:
                     remember(unit, batch, answer)
                     self.batch, self.answer = batch, answer
                     return
+                batch.give_back()
                 bounds.is_committing = False
                 if self._is_known(unit, answer):
                     return
             self._again()
 
     def _open(self, state: RoomState) -> Unit:
-        unit = Unit(self.ports, self.room_id, state, self.budget)
+        self.unit = unit = Unit(self.ports, self.room_id, state, self.budget)
         if self.attempt > 1:
             unit.attempt = self.attempt
         elif self.context is not None and self.context_of is state:
@@ -263,7 +282,6 @@ class _Tries:
         if self.parents:
             self.ports.graph.hold(unit)
             self.parents[0].children = (*self.parents[0].children, unit)
-        self.unit = unit
         return unit
 
     def _close(self) -> None:
@@ -317,7 +335,7 @@ class _Tries:
     async def _durable(self, unit: Unit, batch: Batch, ticket: Ticket, hand_over: HandOver) -> Answer:
         """Wait for the store. On asyncio a cancellation gets through the shield; then a task of the kit waits."""
         try:
-            with CancelScope(shield=True):
+            with self.bounds.shield():
                 answer = await _answer(self.ports, batch, ticket)
         except Exception:
             raise
@@ -328,6 +346,7 @@ class _Tries:
             try:
                 self.ports.background.spawn(_finish, self.ports, unit, batch, ticket, lock, hand_over)
             except KitStateError:  # closed meanwhile: nobody is left to hand over to
+                batch.give_back()
                 await release(lock)
             raise
         return answer
@@ -380,3 +399,5 @@ async def _finish(
         finally:
             if isinstance(answer, Committed):
                 hand_over(unit, batch, answer)
+            else:
+                batch.give_back()

@@ -7,12 +7,13 @@ from typing import Any
 
 from roomkit_core.background import Bounds
 from roomkit_core.engine.pure.permissions import effective_visibility, takes_writes, why_not_write
-from roomkit_core.engine.pure.plan import NOTHING, Plan, hook_row, plan
+from roomkit_core.engine.pure.plan import NOTHING, Plan, hook_row
+from roomkit_core.engine.pure.refusals import ERROR, REASON
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Announcement, Entry, Unit
 from roomkit_core.hooks.deciding import Decision, decide
-from roomkit_core.hooks.node import Chain, current, innermost
-from roomkit_core.models.base import build, evolve
+from roomkit_core.hooks.node import Chain, innermost, running
+from roomkit_core.models.base import FrozenDict, build, evolve
 from roomkit_core.models.changes import Key, KeyResult
 from roomkit_core.models.enums import EventStatus, RoomStatus
 from roomkit_core.models.event import RoomEvent, Routing
@@ -24,12 +25,15 @@ DETACHED = "channel_detached"
 
 log = logging.getLogger("roomkit.engine")
 
+# Members of an enum are looked up the long way; these are needed for every message.
+_ACTIVE, _DELIVERED = RoomStatus.ACTIVE, EventStatus.DELIVERED
+
 Written = tuple[RoomEvent | None, str | None]
 """What became of an event in its unit: stored as that event, and not passed on if there is a reason."""
 
 
 async def write_event(
-    unit: Unit, event: RoomEvent, bounds: Bounds, key: Key | None = None, *, fresh: bool = False
+    unit: Unit, event: RoomEvent, bounds: Bounds, key: Key | None = None, fresh: bool = False
 ) -> Written:
     """Bring an event into the unit. Its source must be bound to the room.
 
@@ -44,41 +48,50 @@ async def write_event(
         ConflictError: ``loop``: the unit is full.
     """
     ports, saved = unit.ports, unit.draft
+    source = event.source
     status = (saved.room or unit.state.base).status
-    if status is not RoomStatus.ACTIVE and not takes_writes(status):  # 7
+    if status is not _ACTIVE and not takes_writes(status):  # 7
         return refuse(unit, key, CLOSED)
     index = unit.take_index()
     own = unit.draft
     try:
-        chain = () if current.get() is None else chain_of_caller(ports)
+        chain = () if running() is None else chain_of_caller(ports)
         reason = blocked_by = None
+        notes: dict[str, str] | None = None
         if event.chain_depth >= ports.max_chain_depth:
             reason = blocked_by = _too_deep(unit, event)
         else:
-            hooks = ports.hooks.deciding(unit.room_id, event.source, chain)
+            hooks = ports.hooks.deciding(unit.room_id, source, chain)
             if hooks:  # 9
                 if key is not None:
                     own.deciding = (*own.deciding, key)
-                event = _changed(event, fresh, {"index": index})
-                fresh = False
+                if fresh:
+                    event.__dict__["index"] = index
+                    fresh = False
+                else:
+                    event = evolve(event, index=index)
                 decision = await decide(ports.kit, hooks, event, unit, bounds, chain)
                 event, reason, blocked_by = decision.event, decision.reason, decision.blocked_by
+                if reason is not None:
+                    notes = _why(decision)
                 if decision.has_extras:
                     _keep_extras(unit, decision)
-        binding = unit.bindings.get(event.source.channel_id)
+        binding = unit.bindings.get(source.channel_id)
         if reason is None:  # 10
             reason = blocked_by = DETACHED if binding is None else why_not_write(binding)
-        changes: dict[str, Any] = {"index": index, "status": EventStatus.DELIVERED}
+        changes: dict[str, Any] = {"index": index, "status": _DELIVERED}
         if binding is not None and binding.visibility != "all":
             changes["visibility"] = effective_visibility(event, binding)
         if reason is None:
             event = _changed(event, fresh and len(changes) == 2, changes)  # never the visibility: a re-run decides anew
-            owed = plan(event, unit.readers, ports.channels)  # 11
+            owed = unit.plan(event)  # 11
             if ports.hooks.has_durable:
                 owed = _with_hooks(unit, event, owed, chain)
             entry = Entry(event, owed, chain)
         else:
             changes.update(status=EventStatus.BLOCKED, blocked_by=blocked_by or reason)
+            if notes:
+                changes["metadata"] = FrozenDict({**event.metadata, **notes})
             event = _changed(event, False, changes)
             entry = Entry(event, NOTHING, chain)
         if unit.draft is own:  # no hook did anything: the draft is this function's own, and nobody else holds it
@@ -112,6 +125,14 @@ def refuse(unit: Unit, key: Key | None, reason: str) -> Written:
     if key is not None:
         unit.decide_key(key, KeyResult(unit.room_id, None, True, reason))
     return None, reason
+
+
+def _why(decision: Decision) -> dict[str, str]:
+    """What a blocked event carries so that it can be told later why."""
+    notes = {REASON: decision.reason or ""}
+    if decision.errors and decision.errors[-1][0] == decision.blocked_by:
+        notes[ERROR] = decision.errors[-1][1]
+    return notes
 
 
 def _with_hooks(unit: Unit, event: RoomEvent, owed: Plan, chain: Chain) -> Plan:
@@ -178,17 +199,17 @@ def add_unseen(unit: Unit, event: RoomEvent, visibility: str, trigger: RoomEvent
         id=new_id(),  # the hook may use one event again and again
         room_id=unit.room_id,
         index=index,
-        status=EventStatus.DELIVERED,
+        status=_DELIVERED,
         visibility=visibility,
         chain_depth=trigger.chain_depth + 1,
         correlation_id=trigger.correlation_id or trigger.id,
     )
-    unit.add(Entry(event, plan(event, unit.readers, unit.ports.channels), observed=False))
+    unit.add(Entry(event, unit.plan(event), observed=False))
 
 
 def in_chain(event: RoomEvent, ports: Ports) -> RoomEvent:
     """The event as part of the chain in which the running code stands: depth, root, hops and budget (T44)."""
-    caller = innermost(ports.kit) if current.get() is not None else None
+    caller = innermost(ports.kit) if running() is not None else None
     if caller is None:
         return event
     depth = max(event.chain_depth, caller.depth)

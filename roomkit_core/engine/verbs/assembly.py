@@ -25,7 +25,7 @@ from roomkit_core.engine.state.intake import Intake
 from roomkit_core.engine.state.lock_graph import LockGraph
 from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
-from roomkit_core.engine.state.targets import Target
+from roomkit_core.engine.state.targets import Targets
 from roomkit_core.engine.steps.answer import Answer
 from roomkit_core.engine.steps.deliver import Deliver
 from roomkit_core.engine.steps.journal import Journal
@@ -34,6 +34,7 @@ from roomkit_core.engine.steps.scheduled import SendScheduled
 from roomkit_core.engine.steps.timers import RunTimers
 from roomkit_core.engine.verbs.bindings import Bindings
 from roomkit_core.engine.verbs.channels import Channels
+from roomkit_core.engine.verbs.deliveries import Deliveries
 from roomkit_core.engine.verbs.erasure import Erasure
 from roomkit_core.engine.verbs.life import Life
 from roomkit_core.engine.verbs.rooms import Rooms
@@ -91,6 +92,7 @@ class Engine:
     statuses: Statuses
     channels: Channels
     life: Life
+    deliveries: Deliveries
 
 
 def refuse_unavailable(**parameters: Any) -> None:
@@ -159,6 +161,7 @@ def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
         Statuses(ports),
         channels,
         life,
+        Deliveries(ports, runners, gates),
     )
 
 
@@ -180,7 +183,7 @@ def _ports(
     background = Background()
     identity = object()  # stands for the kit, so that nodes do not keep a dropped kit alive
     observers = Observers(identity, background.spawn)
-    channels: dict[str, Target] = {}
+    channels = Targets()
     return Ports(
         kit=identity,
         owner=f"{os.getpid()}:{new_id()}",

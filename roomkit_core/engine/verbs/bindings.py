@@ -13,8 +13,9 @@ from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.pure.permissions import receives, takes_writes
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Entry, Unit, own_unit
-from roomkit_core.engine.steps.bookkeeping import announce, note
+from roomkit_core.engine.steps.bookkeeping import about_channel, announce, attached, attachment, note
 from roomkit_core.engine.steps.join_room import TOMBSTONES
+from roomkit_core.engine.steps.passage import begin_reading
 from roomkit_core.engine.verbs.tenures import change_room
 from roomkit_core.errors import (
     ChannelNotFoundError,
@@ -28,7 +29,9 @@ from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.channel import ChannelBinding, Route
 from roomkit_core.models.enums import Access, ChannelCategory
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
-from roomkit_core.models.work import WorkState
+from roomkit_core.models.work import WorkKind, WorkState
+
+NO_ACCESS = "channel.access"
 
 
 class Bindings:
@@ -47,6 +50,7 @@ class Bindings:
 
     async def list(self, room_id: str) -> list[ChannelBinding]:
         """The room's bindings, in the order of attachment."""
+        await begin_reading(self._ports)
         own = own_unit(self._ports, room_id) if current.get() is not None else None
         if own is not None:
             return list(own[1].bindings.values())
@@ -95,12 +99,10 @@ class Bindings:
             await self._claim(unit, binding, takeover)
             before = unit.bindings.get(channel_id)
             if before is not None and receives(before) and not receives(binding):
-                _withdraw(unit, channel_id, "channel.access")
+                _end_deliveries(unit, channel_id)
             _put(unit, binding)
             _forget_tombstone(unit, channel_id)
-            data = {"channel_id": channel_id, "access": binding.access.value, "visibility": binding.visibility}
-            event = note(unit, EventType.CHANNEL_ATTACHED, "channel_attached", f"{channel_id} joined", data)
-            announce(unit, "room_channel_attached", event, binding, HookTrigger.ON_CHANNEL_ATTACHED)
+            announce(unit, attached(note(unit, *attachment(binding)), binding))
 
         unit = await change_room(self._ports, self._runners, room_id, write)
         return unit.bindings[channel_id]
@@ -150,7 +152,8 @@ class Bindings:
                 f"{channel_id} left",
                 {"channel_id": channel_id},
             )
-            announce(unit, "room_channel_detached", event, binding, HookTrigger.ON_CHANNEL_DETACHED)
+            about = about_channel("room_channel_detached", event, binding, HookTrigger.ON_CHANNEL_DETACHED)
+            announce(unit, about)
 
         await change_room(self._ports, self._runners, room_id, write)
         return found
@@ -232,10 +235,9 @@ class Bindings:
             binding = evolve(before, **changes(before))
             _put(unit, binding)
             if receives(before) and not receives(binding):
-                unit.change(withdrawals=(*unit.draft.withdrawals, Withdrawal("channel.access", channel_id=channel_id)))
-                _suppress_planned(unit, channel_id, "channel.access")
+                _end_deliveries(unit, channel_id)
             event = note(unit, event_type, code, f"{channel_id}: {code}", {"channel_id": channel_id, **data(before)})
-            announce(unit, None, event, binding, trigger)
+            announce(unit, about_channel(None, event, binding, trigger))
 
         unit = await change_room(self._ports, self._runners, room_id, write)
         return unit.bindings[channel_id]
@@ -278,10 +280,11 @@ def _suppress_planned(unit: Unit, channel_id: str, reason: str) -> None:
     unit.change(entries=tuple(entries))
 
 
-def _withdraw(unit: Unit, channel_id: str, reason: str) -> None:
-    """End what is owed to a channel that may not receive any more."""
-    unit.change(withdrawals=(*unit.draft.withdrawals, Withdrawal(reason, channel_id=channel_id)))
-    _suppress_planned(unit, channel_id, reason)
+def _end_deliveries(unit: Unit, channel_id: str) -> None:
+    """What is owed to a channel that may not read any more ends; what it is going to say itself does not."""
+    ended = tuple(Withdrawal(NO_ACCESS, channel_id, kind.value) for kind in (WorkKind.DELIVERY, WorkKind.ASK))
+    unit.change(withdrawals=(*unit.draft.withdrawals, *ended))
+    _suppress_planned(unit, channel_id, NO_ACCESS)
 
 
 def _tombstones(unit: Unit) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from roomkit_core.engine.flow.gates import Gates
+from roomkit_core.engine.flow.gates import PATIENCE, Gates
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.targets import Target
@@ -78,6 +78,10 @@ class Channels:
             target.started = True  # once; what does not start says so
             if target.starting is not None:
                 target.starting.set()
+        gate = self._gates.get(target.channel_id)
+        if gate is not None and gate.asks_ready:
+            with inside(self._ports.kit, "channel"):
+                await gate.ask_ready(PATIENCE)  # it stays closed until the first yes
         self._runners.look(target)  # rows of an earlier life of the channel may be due
 
     async def close_all(self) -> list[Exception]:

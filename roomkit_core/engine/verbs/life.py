@@ -100,9 +100,11 @@ class Life:
         self._starting = anyio.Event()
         try:
             await ports.store.open()
+            await self._pump.begin()
             with inside(ports.kit, "channel"):
                 await self._start_plugins()
                 await self._channels.start_all()
+            ports.background.last_turn = ports.clock.monotonic()
             ports.background.mark_started()
             ports.observers.wake()
             ports.background.watch(self._pump.run)
@@ -146,7 +148,7 @@ class Life:
         if store.failure is not None:
             problems.append(HealthProblem(code=store.failure.code, message=str(store.failure)))
         silence = self._pump.silence()
-        if background.is_started and silence > SILENT_AFTER:
+        if background.is_started and not background.closed and silence > SILENT_AFTER:
             problems.append(HealthProblem(code="pump.silent", message=f"the pump has not looked for {silence:.0f} s"))
         is_alive = not any(problem.code == "pump.silent" for problem in problems)
         return Health(is_alive=is_alive, is_ready=not problems, problems=problems)

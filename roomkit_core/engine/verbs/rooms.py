@@ -14,12 +14,13 @@ from roomkit_core.engine.pure.timers import turn
 from roomkit_core.engine.state.commit import Births
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Unit, held_units, own_unit
-from roomkit_core.engine.steps.bookkeeping import system_event
-from roomkit_core.engine.steps.passage import begin, enter
+from roomkit_core.engine.steps.bookkeeping import created
+from roomkit_core.engine.steps.passage import begin, begin_reading, enter
 from roomkit_core.engine.steps.room_life import close_room, timer_row
+from roomkit_core.engine.steps.telling import tell
 from roomkit_core.engine.steps.tenure import release, take_below, take_inside
 from roomkit_core.engine.steps.timers import apply_timers
-from roomkit_core.engine.verbs.tenures import change_room
+from roomkit_core.engine.verbs.tenures import change_room, refuse_endless
 from roomkit_core.errors import (
     ChannelNotFoundError,
     ConflictError,
@@ -38,9 +39,8 @@ from roomkit_core.models.context import RoomContext
 from roomkit_core.models.enums import RoomStatus
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import check_id, new_id
-from roomkit_core.models.kinds import EventType, HookTrigger
 from roomkit_core.models.room import Cursor, Page, Room, RoomTimers
-from roomkit_core.models.work import OPEN_STATES, WorkKind
+from roomkit_core.models.work import OPEN_STATES, WorkKind, WorkState
 
 TIMER_PAGE = 500
 
@@ -71,6 +71,7 @@ class Rooms:
         ports = self._ports
         enter(ports)
         await begin(ports)
+        refuse_endless(ports)
         now = ports.clock.now()
         room = Room(
             id=new_id() if room_id is None else check_id(room_id, "room id"),
@@ -83,7 +84,7 @@ class Rooms:
         changes = ChangeSet(room.id, new_id(), ABSENT, owner=ports.owner, epoch=new_id(), room=room)
         row = timer_row(room, now, ports.time())
         if row is not None:
-            changes.work = (Births(ports).admit(row),)
+            changes.work = (Births(ports).admit(row)._replace(state=WorkState.PENDING),)  # nobody here starts a claim
         answer = await ports.store.commit(changes)
         if isinstance(answer, Committed):
             if row is not None:
@@ -97,20 +98,11 @@ class Rooms:
         return await self.get(room.id)
 
     def _announce_created(self, room: Room) -> None:
-        ports = self._ports
-        ports.handlers.emit("room_created", room_id=room.id)
-        hooks = ports.hooks.select(HookTrigger.ON_ROOM_CREATED, room.id)
-        if not hooks:
-            return
-        event = system_event(room.id, EventType.SYSTEM, "room_created", "The room was created", {})
-        for hook in hooks:
-            if not hook.is_filtered or hook.matches(event.source):
-                ports.observers.put(
-                    Observer(hook.fn, (event, RoomContext(room)), hook.name, hook.timeout, hook.chain, depth=1)
-                )
+        tell(self._ports, created(self._ports, room), room.id, lambda: RoomContext(room))
 
     async def get(self, room_id: str) -> Room:
         """The room as it is; inside a hook of it, as the hook's unit would leave it."""
+        await begin_reading(self._ports)
         own = own_unit(self._ports, room_id) if current.get() is not None else None
         if own is not None:
             return own[1].copy().room
@@ -163,6 +155,8 @@ class Rooms:
 
     async def check_all_timers(self) -> list[Room]:
         """The same for every room with timers; returns those that changed."""
+        enter(self._ports)
+        await begin(self._ports)
         changed: list[Room] = []
         after: str | None = None
         while True:
@@ -244,9 +238,10 @@ class Rooms:
         newest_first: bool,
     ) -> list[RoomEvent]:
         """A page of everything that is stored."""
+        await begin_reading(self._ports)
         own = own_unit(self._ports, room_id) if current.get() is not None else None
         store = self._ports.store
-        if own is not None and own[1].draft.entries:
+        if own is not None and (own[1].draft.entries or own[1].draft.patches):
             # A page as it would be after the commit of the unit. Rare, so it may read from the start.
             has_cursor = after_index is not None or before_index is not None
             backwards = before_index is not None or (newest_first and not has_cursor)
@@ -260,7 +255,9 @@ class Rooms:
                 before_index=before_index,
                 newest_first=newest_first,
             )
-            found = [*found, *_of_unit(own[1], visibility_filter, after_index, before_index)]
+            patched = {event.id: event for event in own[1].draft.patches}
+            found = [patched.get(event.id, event) for event in found]
+            found += _of_unit(own[1], visibility_filter, after_index, before_index)
             if backwards:
                 return found[max(0, len(found) - first - end) : max(0, len(found) - first)]
             return found[first : first + end]
@@ -300,6 +297,7 @@ class Rooms:
         """
         if limit < 1:
             raise ValueError(f"limit must be at least 1, not {limit}")
+        await begin_reading(self._ports)
         binding = await self._viewer(room_id, viewer)
         start = -1 if after is None else after.index
         if binding.history == "joined":

@@ -7,8 +7,10 @@ from datetime import datetime
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.unit_of_work import Unit
+from roomkit_core.engine.steps.passage import WAITS, no_such_wait
 from roomkit_core.engine.steps.scheduled import schedule
-from roomkit_core.engine.steps.send import Send
+from roomkit_core.engine.steps.send import Send, key_of
+from roomkit_core.engine.steps.write import in_chain
 from roomkit_core.engine.verbs.tenures import change_room
 from roomkit_core.interfaces.kit import Wait
 from roomkit_core.models.event import RoomEvent
@@ -20,11 +22,17 @@ async def send(
     """Bring the event in now, or write down that it has to be said later."""
     if at is None:
         return await Send(ports, runners, event, wait, idempotency_key).go()
+    if wait not in WAITS:
+        raise no_such_wait(wait)
     if at.tzinfo is None:
         raise ValueError("at must be an aware datetime: say in which time zone it is meant")
+    event = in_chain(event, ports)
+    key = key_of(ports, event, idempotency_key)
+    said = event
 
     async def write(unit: Unit) -> None:
-        schedule(unit, event, at, idempotency_key)
+        nonlocal said
+        said = await schedule(unit, event, at, key)
 
     await change_room(ports, runners, event.room_id, write)
-    return event
+    return said

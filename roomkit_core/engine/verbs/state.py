@@ -10,8 +10,10 @@ from roomkit_core.engine.state.unit_of_work import Unit, nearest_unit
 from roomkit_core.engine.steps.passage import begin, enter
 from roomkit_core.errors import ConflictError
 from roomkit_core.hooks.node import current
+from roomkit_core.models.base import check_json
 from roomkit_core.models.changes import ChangeSet, Refused, Value
 from roomkit_core.models.ids import new_commit_id
+from roomkit_core.models.time import CENTURY
 
 MAX_NAME = 256
 RESERVED = "roomkit."
@@ -47,8 +49,8 @@ class KeyValue:
 
         Args:
             key: 1 to 256 characters.
-            value: What JSON can hold.
-            ttl: Seconds until it is gone, above 0; None for ever.
+            value: What JSON can hold: the keys of its objects are strings, its numbers are finite.
+            ttl: Seconds until it is gone, above 0 and at most a hundred years; None for ever.
 
         Raises:
             ValueError: The key, the value or ``ttl`` is not usable.
@@ -56,12 +58,9 @@ class KeyValue:
         """
         if not key or len(key) > MAX_NAME:
             raise ValueError(f"a key has 1 to {MAX_NAME} characters")
-        if ttl is not None and ttl <= 0:
-            raise ValueError(f"ttl must be above 0 seconds, not {ttl}")
-        try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        except TypeError as error:
-            raise ValueError(f"the value of {key!r} cannot be written as JSON: {error}") from None
+        if ttl is not None and not 0 < ttl <= CENTURY:
+            raise ValueError(f"ttl must be above 0 and at most {CENTURY:.0f} seconds, not {ttl}")
+        text = _to_json(key, value)
         await self._begin()
         expires_at = None if ttl is None else self._ports.time() + round(ttl * 1_000_000)
         await self._write(key, Value(text, expires_at))
@@ -100,3 +99,13 @@ class KeyValue:
         answer = await self._ports.store.commit(changes)
         if isinstance(answer, Refused):
             raise ConflictError(f"the value of {key!r} could not be written: {answer.reason}")
+
+
+def _to_json(key: str, value: Any) -> str:
+    try:
+        check_json(value)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        text.encode()  # half of a surrogate pair is no character
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the value of {key!r} cannot be written as JSON: {error}") from None
+    return text

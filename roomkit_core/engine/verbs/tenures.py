@@ -10,7 +10,24 @@ from roomkit_core.engine.steps.aftermath import Aftermath
 from roomkit_core.engine.steps.passage import begin, enter
 from roomkit_core.engine.steps.tenure import Write, tenure
 from roomkit_core.errors import ConflictError, ProcessTimeoutError
-from roomkit_core.hooks.node import current, innermost
+from roomkit_core.hooks.node import Node, current, innermost
+
+
+def refuse_endless(ports: Ports) -> Node | None:
+    """The call of the kit in which the caller stands, if it stands in one.
+
+    Raises:
+        ConflictError: ``loop``: its chain of hooks and handlers has no end.
+    """
+    node = innermost(ports.kit) if current.get() is not None else None
+    if node is not None and node.depth > ports.max_events:
+        raise ConflictError(
+            "hooks and handlers of this chain bring each other about without end",
+            code="loop",
+            hint="Let them ignore what they have done themselves.",
+            retryable=False,
+        )
+    return node
 
 
 async def change_room(ports: Ports, runners: Runners, room_id: str, write: Write) -> Unit:
@@ -22,14 +39,7 @@ async def change_room(ports: Ports, runners: Runners, room_id: str, write: Write
     """
     enter(ports)
     await begin(ports)
-    node = innermost(ports.kit) if current.get() is not None else None
-    if node is not None and node.depth > ports.max_events:
-        raise ConflictError(
-            "hooks and handlers of this chain bring each other about without end",
-            code="loop",
-            hint="Let them ignore what they have done themselves.",
-            retryable=False,
-        )
+    node = refuse_endless(ports)
     bounds = ports.background.new_bounds(
         ports.process_timeout, node.bounds if node is not None and node.alive else None
     )

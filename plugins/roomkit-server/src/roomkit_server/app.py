@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
+
+from roomkit_core import Health
+from roomkit_server.hosts import HostCheck
 
 PAGE = Path(__file__).parent / "page"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -27,8 +29,27 @@ HEADERS = {
 }
 
 
+class Hosted(Protocol):
+    """A kit, as far as the server knows it."""
+
+    async def __aenter__(self) -> Any:
+        """Start."""
+        ...
+
+    async def __aexit__(self, *error: object) -> Any:
+        """Stop in order."""
+        ...
+
+    def health(self) -> Health:
+        """How it is."""
+        ...
+
+
+Probe = Callable[[Request], Awaitable[Response]]
+
+
 def create_app(
-    kit: AbstractAsyncContextManager[Any],
+    kit: Hosted,
     *,
     websocket: ASGIApp | None = None,
     static: Path | None = PAGE,
@@ -41,16 +62,17 @@ def create_app(
         websocket: What serves live clients at ``/ws``, such as ``WebSocketChannel.app(kit)``.
         static: A directory served at ``/``, with its ``index.html`` as the front page; the chat page if omitted, None
             for nothing.
-        hosts: Which names of this server are accepted in the ``Host`` header. If omitted, those of the loopback
-            interface, unless ``websocket`` authenticates its clients: a page whose own name was rebound to 127.0.0.1
-            stays outside.
+        hosts: Which names of this server are accepted in the ``Host`` header: names, addresses, ``*.example.com`` for
+            all names below one, ``*`` for any. If omitted, those of the loopback interface, unless ``websocket``
+            authenticates its clients: a page whose own name was rebound to 127.0.0.1 stays outside.
 
     Returns:
-        A Starlette application. ``/healthz`` answers 200 as long as the kit runs; ``app.state.authenticated`` says
-        whether clients are asked who they are, without which ``serve`` does not listen to the world.
+        A Starlette application. ``/healthz`` answers 200 unless a restart of the process is what helps, ``/readyz`` 200
+        if messages can be sent here; both say why not. ``app.state.authenticated`` says whether clients are asked who
+        they are, without which ``serve`` does not listen to the world.
     """
     authenticated = bool(getattr(websocket, "authenticated", False))
-    routes: list[BaseRoute] = [Route("/healthz", _healthy)]
+    routes: list[BaseRoute] = [Route("/healthz", _alive(kit)), Route("/readyz", _ready(kit))]
     if websocket is not None:
         routes.append(WebSocketRoute("/ws", websocket))
     if static is not None:
@@ -59,7 +81,7 @@ def create_app(
         hosts = ("*",) if authenticated else LOOPBACK_NAMES
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)],
+        middleware=[Middleware(HostCheck, hosts=hosts)],
         lifespan=_lifespan(kit),
     )
     app.state.authenticated = authenticated
@@ -73,11 +95,29 @@ class _Static(StaticFiles):
         return response
 
 
-async def _healthy(request: Request) -> Response:
-    return JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
+def _alive(kit: Hosted) -> Probe:
+    async def alive(request: Request) -> Response:
+        health = kit.health()
+        return _answer(health, is_well=health.is_alive)
+
+    return alive
 
 
-def _lifespan(kit: AbstractAsyncContextManager[Any]) -> Any:  # Starlette's own type for it is private
+def _ready(kit: Hosted) -> Probe:
+    async def ready(request: Request) -> Response:
+        health = kit.health()
+        return _answer(health, is_well=health.is_ready)
+
+    return ready
+
+
+def _answer(health: Health, *, is_well: bool) -> Response:
+    problems = [{"code": problem.code, "message": problem.message} for problem in health.problems]
+    body = {"status": "ok" if is_well else "failing", "problems": problems}
+    return JSONResponse(body, status_code=200 if is_well else 503, headers={"cache-control": "no-store"})
+
+
+def _lifespan(kit: Hosted) -> Any:  # Starlette's own type for it is private
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with kit:

@@ -14,6 +14,7 @@ from roomkit_websocket.directory import Directory
 from roomkit_websocket.sending import Sending
 
 if TYPE_CHECKING:
+    from roomkit_core.background import Bounds
     from roomkit_core.interfaces.kit import KitProtocol
     from roomkit_core.models.event import RoomEvent
     from roomkit_core.models.message import InboundMessage
@@ -168,30 +169,35 @@ class WebSocketChannel(Channel):
         clients: Iterable[Client]
         if directory.everywhere:
             clients = [*directory.everywhere.values(), *(members or {}).values()]
-        elif members is not None:
-            clients = members.values()
-        else:
+        elif members is None:
             return 0
+        else:
+            clients = members.values()
         hint = Hint(event, cursor)
+        most, ready = self.queue_size, self._sending.ready
         told = 0
         full: list[Client] | None = None
         for client in clients:
             queue = client.queue
-            if len(queue) >= self.queue_size:
+            if len(queue) >= most:
                 full = [*(full or ()), client]
                 continue
             queue.append(hint)
             told += 1
             if not client.listed:
                 client.listed = True
-                self._sending.ready.append(client)
+                ready.append(client)
         if full is not None:
             for client in full:
                 self._too_slow(client)
         return told
 
-    async def drain(self) -> None:
-        await self._sending.drain()
+    def drain(self) -> Coroutine[Any, Any, None]:
+        return self._sending.drain()
+
+    def drain_within(self, bounds: Bounds | None) -> Coroutine[Any, Any, None]:
+        """As :meth:`drain`, called by the kit; in the scope of a message its bounds limit the sends meanwhile."""
+        return self._sending.drain(bounds)
 
     async def notify(self, client: Client, message: dict[str, Any]) -> None:
         """Send a message of the protocol to one client, behind what waits for it already."""

@@ -10,12 +10,15 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from types import coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roomkit_core.errors import KitStateError
 from roomkit_websocket.clients import Client
 from roomkit_websocket.stepping import Sending as Sent
 from roomkit_websocket.stepping import SendTimeout, finish, on_asyncio, step
+
+if TYPE_CHECKING:
+    from roomkit_core.background import Bounds
 
 log = logging.getLogger("roomkit.websocket")
 
@@ -47,22 +50,25 @@ class Sending:
         self._late = late
         self._failed = failed
 
-    @coroutine
-    def drain(self) -> Generator[Any, Any, None]:
+    async def drain(self, bounds: Bounds | None = None) -> None:
         """Send to everybody who is ready now. Who gets ready while this task waits has drains of their own.
 
-        The ordinary case, one item and on asyncio, is written out: it runs with every message.
+        The ordinary case, one item and nothing to be entered beforehand, is written out: it runs with every message.
+
+        Args:
+            bounds: Those in which this runs, if they were lent.
         """
         ready = self.ready
-        at_once = on_asyncio()
+        at_once = bounds is not None or on_asyncio()
         for _ in range(len(ready)):
-            if not ready:
+            try:
+                client = ready.popleft()
+            except IndexError:
                 return
-            client = ready.popleft()
             client.listed = False
             queue = client.queue
-            if not at_once or len(queue) != 1 or client.busy or client.held:
-                yield from self.flush(client)
+            if client.busy or client.held or len(queue) != 1 or not at_once:
+                await self.flush(client)
                 continue
             item = queue[0]
             client.busy = True
@@ -75,7 +81,7 @@ class Sending:
                 except Exception as error:
                     self._failed(client, error)
                 else:
-                    yield from self._outwait(client, sending, waiting_for)
+                    await self._outwait(client, sending, waiting_for, bounds)
                 if queue and queue[0] is item:
                     queue.popleft()
             finally:
@@ -83,10 +89,13 @@ class Sending:
                 if queue and not client.held:
                     self._leave(client)
 
-    def _outwait(self, client: Client, sending: Sent, waiting_for: Any) -> Generator[Any, Any, None]:
+    @coroutine
+    def _outwait(
+        self, client: Client, sending: Sent, waiting_for: Any, bounds: Bounds | None
+    ) -> Generator[Any, Any, None]:
         """A send that has suspended: those behind it pass on, and its time is limited."""
         try:
-            yield from finish(sending, waiting_for, self.timeout, self._pass_on)
+            yield from finish(sending, waiting_for, self.timeout, self._pass_on, bounds)
             client.failures = 0
         except SendTimeout:
             self._late(client)

@@ -5,7 +5,8 @@ send would cost more than the send itself. So the limit is set at the first susp
 
 - on asyncio by a timer that cancels the task, as ``asyncio.timeout`` does, which needs nothing beforehand;
 - on trio a scope has to be entered before foreign code runs, because scopes that the foreign code opens must close
-  inside it; only its deadline waits for the suspension.
+  inside it; only its deadline waits for the suspension;
+- a caller of the kit that drains for its own message is in a scope already and lends it, on both loops.
 
 A coroutine that was started here ends here: it is never moved to another task.
 """
@@ -18,6 +19,8 @@ from types import coroutine
 from typing import Any
 
 from anyio import CancelScope, current_time
+
+from roomkit_core.background import Bounds, Late, go_on
 
 Sending = Coroutine[Any, Any, object]
 
@@ -49,13 +52,22 @@ def step(sending: Sending, timeout: float, suspended: Callable[[], None]) -> Gen
 
 
 def finish(
-    sending: Sending, waiting_for: Any, timeout: float, suspended: Callable[[], None]
+    sending: Sending, waiting_for: Any, timeout: float, suspended: Callable[[], None], bounds: Bounds | None = None
 ) -> Generator[Any, Any, None]:
-    """The rest of a send on asyncio that has suspended and waits for ``waiting_for``; otherwise as :func:`step`."""
+    """The rest of a send that has suspended and waits for ``waiting_for``, on asyncio or in ``bounds`` that were lent.
+
+    Otherwise as :func:`step`.
+    """
     suspended()
+    if bounds is not None:
+        try:
+            yield from bounds.within(timeout, sending, waiting_for)
+        except Late:
+            raise SendTimeout from None
+        return
     timer = _TaskTimer(timeout)
     try:
-        yield from _go_on(sending, waiting_for)
+        yield from go_on(sending, waiting_for)
     except BaseException as error:
         if timer.expired() and isinstance(error, asyncio.CancelledError):
             raise SendTimeout from None
@@ -77,23 +89,9 @@ def _step_in_scope(sending: Sending, timeout: float, suspended: Callable[[], Non
             return
         suspended()
         scope.deadline = current_time() + timeout
-        yield from _go_on(sending, waiting_for)
+        yield from go_on(sending, waiting_for)
     if scope.cancel_called:
         raise SendTimeout
-
-
-def _go_on(sending: Sending, waiting_for: Any) -> Generator[Any, Any, None]:
-    """What ``await`` would do with a coroutine that has suspended already."""
-    try:
-        while True:
-            try:
-                sent = yield waiting_for
-            except BaseException as error:
-                waiting_for = sending.throw(error)
-            else:
-                waiting_for = sending.send(sent)
-    except StopIteration:
-        return
 
 
 class _TaskTimer:
