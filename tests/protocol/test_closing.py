@@ -146,10 +146,10 @@ async def test_messages_that_were_accepted_just_before_are_worked_on_or_left_as_
             await all_of_them.a.accept(str(number))
         await commit.reached.wait()
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(all_of_them.a.kit.close)
-            await anyio.wait_all_tasks_blocked()
-            commit.open()
+        all_of_them.start(all_of_them.a.kit.close)
+        await all_of_them.rest()
+        commit.open()
+        await wait_for(lambda: all_of_them.a.kit._engine.ports.background.closed)
 
         ends = [(DONE, 1, None)] + 2 * [(PENDING, 0, None) if is_durable else (DONE, 1, None)]
         assert [(r.state, r.attempts, r.code) for r in await all_of_them.rows(WorkKind.INBOUND)] == ends
