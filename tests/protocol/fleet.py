@@ -7,12 +7,13 @@ frozen is one that was killed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from roomkit_core import (
     Channel,
@@ -133,7 +134,8 @@ class Fleet:
         a, b: The first and the second kit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, group: TaskGroup) -> None:
+        self._group = group
         self.clock = VirtualClock()
         self.store = InMemoryStore(clock=self.clock)
         self.members: list[Member] = []
@@ -145,6 +147,10 @@ class Fleet:
     @property
     def b(self) -> Member:
         return self.members[1]
+
+    def start(self, call: Callable[..., Awaitable[object]], *args: Any) -> None:
+        """Make a call in a task of its own: one that the test may stop somewhere."""
+        self._group.start_soon(call, *args)
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass for everybody who is not frozen."""
@@ -173,6 +179,7 @@ class Fleet:
     async def until_over(self, most: float = 7200.0, step: float = 30.0) -> None:
         """Let time pass until no row is open."""
         passed = 0.0
+        await settle()
         while any(row.is_open for row in await self.rows()):
             assert passed < most, f"still open after {passed} s: {[r for r in await self.rows() if r.is_open]}"
             await self.pass_time(step)
@@ -191,8 +198,9 @@ async def fleet(
         rooms: The rooms.
         options: As for :class:`RoomKit`.
     """
-    all_of_them = Fleet()
-    async with AsyncExitStack() as stack:
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group, AsyncExitStack() as stack:
+        all_of_them = Fleet(group)
         for name in kits:
             member = Member(all_of_them, name, make, options)
             all_of_them.members.append(member)
@@ -203,8 +211,13 @@ async def fleet(
         try:
             with anyio.fail_after(PATIENCE):
                 yield all_of_them
+        except Exception as error:
+            failure = error
         finally:
             await _end(all_of_them)
+            group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure  # as it is, and not as a member of a group
 
 
 async def _end(all_of_them: Fleet) -> None:

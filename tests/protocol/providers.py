@@ -72,7 +72,9 @@ class Provider:
         if self.guarantee == "idempotent" and request.key in self.known:
             return self.known[request.key]
         self.effects.append(request.text)
-        return self.known.setdefault(request.key, f"id-{len(self.effects)}")
+        name = f"id-{len(self.effects)}"
+        self.known.setdefault(request.key, name)
+        return name
 
     @property
     def by_key(self) -> Counter[str]:

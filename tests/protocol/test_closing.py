@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import anyio
 import pytest
 
 from roomkit_core import Channel, HookExecution, HookTrigger, RoomEvent, TextContent, WorkKind, WorkState
@@ -27,12 +26,12 @@ PENDING, UNKNOWN, SENT, DONE, ANSWERED = (
 
 async def close_at_once(member: Member, *opened: Any) -> None:
     """Close a kit and do not wait for what is under way; ``opened`` are the stops that go on meanwhile."""
-    async with anyio.create_task_group() as group:
-        group.start_soon(member.kit.close, 0)
-        await wait_for(lambda: member.kit._engine.ports.background.closed)
-        await member.fleet.rest()  # until everything that runs has been cancelled
-        for stop in opened:
-            stop.open()
+    member.fleet.start(member.kit.close, 0)
+    await wait_for(lambda: member.kit._engine.ports.background.closed)
+    await member.fleet.rest()  # until everything that runs has been cancelled
+    for stop in opened:
+        stop.open()
+    await member.fleet.rest()
 
 
 async def test_a_call_that_is_interrupted_is_unknown_and_marked() -> None:
@@ -147,10 +146,10 @@ async def test_messages_that_were_accepted_just_before_are_worked_on_or_left_as_
             await all_of_them.a.accept(str(number))
         await commit.reached.wait()
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(all_of_them.a.kit.close)
-            await anyio.wait_all_tasks_blocked()
-            commit.open()
+        all_of_them.start(all_of_them.a.kit.close)
+        await all_of_them.rest()
+        commit.open()
+        await wait_for(lambda: all_of_them.a.kit._engine.ports.background.closed)
 
         ends = [(DONE, 1, None)] + 2 * [(PENDING, 0, None) if is_durable else (DONE, 1, None)]
         assert [(r.state, r.attempts, r.code) for r in await all_of_them.rows(WorkKind.INBOUND)] == ends
@@ -178,10 +177,10 @@ async def test_a_durable_store_keeps_what_is_not_begun_for_the_next_kit() -> Non
         stop = a.places.stop("taken")
         for text in ("one", "two", "three"):
             await a.say(text)
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.kit.close)
-            await all_of_them.rest()
-            stop.open()
+        all_of_them.start(a.kit.close)
+        await all_of_them.rest()
+        stop.open()
+        await all_of_them.rest()
 
         assert [(r.state, r.attempts) for r in await all_of_them.rows()] == [(SENT, 1), (PENDING, 0), (PENDING, 0)]
         b.thaw()
@@ -200,9 +199,8 @@ async def test_a_record_that_the_store_does_not_take_ends_with_the_kit() -> None
         assert fault.raised > 3
         assert provider.effects == ["one"], "the record is repeated, never the call"
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.kit.close, 0)
-            await all_of_them.pass_time(10.0)
+        all_of_them.start(a.kit.close, 0)
+        await all_of_them.pass_time(10.0)
         await all_of_them.pass_time(2 * LEASE)
 
         assert [(r.kit, r.is_marked) for r in provider.requests] == [("a", False), ("b", True)]

@@ -45,14 +45,13 @@ async def both_at_their_commit(all_of_them: Fleet, *calls: Callable[[], Awaitabl
     async def run(number: int) -> None:
         results[number] = await calls[number]()
 
-    async with anyio.create_task_group() as group:
-        for number in range(len(calls)):
-            group.start_soon(run, number)
-        for stop in stops[: len(calls)]:
-            await stop.reached.wait()
-        for stop in stops:
-            stop.open()
-            await all_of_them.rest()
+    for number in range(len(calls)):
+        all_of_them.start(run, number)
+    for stop in stops[: len(calls)]:
+        await stop.reached.wait()
+    for stop in stops:
+        stop.open()
+        await all_of_them.rest()
     return results
 
 
@@ -231,11 +230,11 @@ async def test_c3_a_journaled_message_that_is_a_repeat_is_discharged(verdict: st
         looked = a.places.stop("looking up a key")
         await a.accept("one", idempotency_key="k1")
         await looked.reached.wait()  # the journal has it, and the same message comes by another way
-        async with anyio.create_task_group() as group:
-            group.start_soon(lambda: b.say("one", idempotency_key="k1", sender_id="ann"))
-            await all_of_them.rest()
-            looked.open()
-            await all_of_them.pass_time(1.0)
+        all_of_them.start(lambda: b.say("one", idempotency_key="k1", sender_id="ann"))
+        await all_of_them.rest()
+        looked.open()
+        await all_of_them.pass_time(1.0)
+        await all_of_them.rest()
 
         [row] = await all_of_them.rows(WorkKind.INBOUND)
         assert row.state is (DONE if verdict == "stored" else REFUSED)
@@ -292,10 +291,10 @@ async def test_c4_a_kill_while_the_room_is_made_leaves_nothing_or_a_whole_room()
         first = {"channel_id": "phone", "sender_id": "+1"}
         await a.accept("0", None, **first)
         await stop.reached.wait()
-        async with anyio.create_task_group() as group:
-            for number in range(1, 50):
-                incoming = message(str(number), **first)
-                group.start_soon((a, b)[number % 2].kit.accept_inbound, incoming)
+        for number in range(1, 50):
+            incoming = message(str(number), **first)
+            all_of_them.start((a, b)[number % 2].kit.accept_inbound, incoming)
+        await all_of_them.rest()
         a.freeze()
 
         await all_of_them.pass_time(2 * LEASE)
@@ -325,11 +324,10 @@ async def test_c5_what_another_kit_changed_between_plan_and_commit_counts(how: s
         await a.say("warm")
         await all_of_them.rest()
         stop = a.places.stop("commit")
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.say if how == "direct" else a.accept, "hi")
-            await stop.reached.wait()
-            await CHANGES[reason](b)
-            stop.open()
+        all_of_them.start(a.say if how == "direct" else a.accept, "hi")
+        await stop.reached.wait()
+        await CHANGES[reason](b)
+        stop.open()
         await all_of_them.rest()
 
         assert provider.effects == ["warm"]
@@ -343,11 +341,10 @@ async def test_c5_a_target_that_left_between_plan_and_commit_is_owed_nothing() -
     async with fleet(phones(provider)) as all_of_them:
         a, b = all_of_them.a, all_of_them.b
         stop = a.places.stop("commit")
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.say, "hi")
-            await stop.reached.wait()
-            await b.kit.detach_channel("room", "phone")
-            stop.open()
+        all_of_them.start(a.say, "hi")
+        await stop.reached.wait()
+        await b.kit.detach_channel("room", "phone")
+        stop.open()
         await all_of_them.rest()
 
         assert (await all_of_them.rows(), provider.effects) == ([], [])
@@ -361,12 +358,11 @@ async def test_c5_a_plan_for_a_room_that_was_deleted_and_made_again_does_not_fit
         await a.say("old")
         await all_of_them.rest()
         stop = a.places.stop("commit")
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.say, "new")
-            await stop.reached.wait()
-            await b.kit.delete_room("room")
-            await make_room(b.kit, "room", "live")  # and the phone is not in it
-            stop.open()
+        all_of_them.start(a.say, "new")
+        await stop.reached.wait()
+        await b.kit.delete_room("room")
+        await make_room(b.kit, "room", "live")  # and the phone is not in it
+        stop.open()
         await all_of_them.rest()
 
         assert await all_of_them.texts() == ["new"]
@@ -381,11 +377,10 @@ async def test_c5_a_room_that_is_gone_at_the_commit_lets_its_message_begin_anew_
         first = await a.kit.process_inbound(message("first", **incoming), wait="committed")
         assert first.event is not None
         stop = a.places.stop("commit")
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.kit.accept_inbound, message("second", **incoming))
-            await stop.reached.wait()
-            await b.kit.delete_room(first.event.room_id)
-            stop.open()
+        all_of_them.start(a.kit.accept_inbound, message("second", **incoming))
+        await stop.reached.wait()
+        await b.kit.delete_room(first.event.room_id)
+        stop.open()
         await all_of_them.rest()
 
         [room] = await all_of_them.store.list_rooms()
@@ -481,11 +476,11 @@ async def test_c5_a_room_that_changes_while_it_is_read_is_read_whole() -> None:
         a, b = all_of_them.a, all_of_them.b
         a.kit._engine.ports.cache.drop(["room"])
         reading = a.places.stop("reading", only=lambda name: name == "load_room")
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.say, "hi")
-            await reading.reached.wait()
-            await b.kit.mute("room", "live")
-            reading.open()
+        all_of_them.start(a.say, "hi")
+        await reading.reached.wait()
+        await b.kit.mute("room", "live")
+        reading.open()
+        await all_of_them.rest()
 
         [event] = [event for event in await all_of_them.store.list_events("room") if event.type == "message"]
         assert event.blocked_by == "source_muted"
@@ -502,13 +497,13 @@ async def test_c6_a_direct_call_waits_for_the_open_journal_of_its_conversation()
         stop = a.places.stop("commit")
         await a.accept("first")
         await stop.reached.wait()
-        async with anyio.create_task_group() as group:
-            group.start_soon(b.say, "second")
-            await all_of_them.pass_time(1.0)
-            assert await all_of_them.texts() == []
-            await b.say("of somebody else", sender_id="bob")
-            stop.open()
-            await all_of_them.pass_time(1.0)
+        all_of_them.start(b.say, "second")
+        await all_of_them.pass_time(1.0)
+        assert await all_of_them.texts() == []
+        await b.say("of somebody else", sender_id="bob")
+        stop.open()
+        await all_of_them.pass_time(1.0)
+        await all_of_them.rest()
 
         assert await all_of_them.texts() == ["of somebody else", "first", "second"]
 
@@ -525,9 +520,9 @@ async def test_c6_past_its_budget_it_journals_itself_and_keeps_its_place() -> No
         async def say() -> None:
             results.append(await b.say("second", idempotency_key="k2"))
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(say)
-            await all_of_them.pass_time(30.0)
+        all_of_them.start(say)
+        await all_of_them.pass_time(30.0)
+        await all_of_them.rest()
         assert [(r.event, r.blocked, r.reason) for r in results] == [(None, False, "queued")]
         assert (await b.accept("second", idempotency_key="k2")).duplicate
         stop.open()
@@ -549,11 +544,11 @@ async def test_c6_a_direct_call_waits_for_the_row_of_its_own_key_and_gets_its_re
         async def say() -> None:
             results.append(await b.say("one", idempotency_key="k1"))
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(say)
-            await all_of_them.pass_time(1.0)
-            stop.open()
-            await all_of_them.pass_time(1.0)
+        all_of_them.start(say)
+        await all_of_them.pass_time(1.0)
+        stop.open()
+        await all_of_them.pass_time(1.0)
+        await all_of_them.rest()
 
         [event] = await all_of_them.store.list_events("room", limit=1, newest_first=True)
         assert [(r.event and r.event.id, r.blocked) for r in results] == [(event.id, False)]
@@ -639,11 +634,11 @@ async def test_c7_whatever_is_answered_is_durable(verdict: str) -> None:
         async def say() -> None:
             answered.append(await a.say("one", idempotency_key="k1"))
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(say)
-            await all_of_them.rest()
-            assert len(answered) == (verdict == "known"), "what is known was durable before"
-            stop.open()
+        all_of_them.start(say)
+        await all_of_them.rest()
+        assert len(answered) == (verdict == "known"), "what is known was durable before"
+        stop.open()
+        await all_of_them.rest()
         [result] = answered
         assert result.blocked is (verdict == "refused")
 
@@ -661,13 +656,12 @@ async def test_c7_a_caller_that_is_cancelled_takes_no_other_one_along(who: str) 
             with scopes[room_id]:
                 await a.say(room_id, room_id)
 
-        async with anyio.create_task_group() as group:
-            for room_id in scopes:
-                group.start_soon(say, room_id)
-                await all_of_them.rest()
-            scopes[who].cancel()
+        for room_id in scopes:
+            all_of_them.start(say, room_id)
             await all_of_them.rest()
-            stop.open()
+        scopes[who].cancel()
+        await all_of_them.rest()
+        stop.open()
         await all_of_them.rest()
 
         assert sorted(provider.effects) == ["first", "second"], "all or nothing: after the commit began it goes on"

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-import anyio
 import pytest
 
 from roomkit_core import Channel, HookExecution, HookTrigger, RoomEvent, TextContent, WorkKind, WorkState
@@ -58,10 +57,10 @@ async def test_a_kit_frozen_past_its_lease_writes_nothing_and_its_late_call_is_o
     guarantee: Guarantee, window: str, first: str
 ) -> None:
     provider = Provider(guarantee)
-    async with fleet(phones(provider)) as all_of_them, anyio.create_task_group() as group:
+    async with fleet(phones(provider)) as all_of_them:
         a, b = all_of_them.a, all_of_them.b
         stop = a.places.stop(window, only=owes)
-        group.start_soon(a.say, "one")
+        all_of_them.start(a.say, "one")
         await stop.reached.wait()
         a.freeze()
         await b.say("two")
@@ -88,10 +87,10 @@ async def test_a_kit_frozen_past_its_lease_writes_nothing_and_its_late_call_is_o
 async def test_l4_a_kit_that_froze_while_it_renewed_makes_no_call_on_the_strength_of_that_renewal() -> None:
     """Without: the renewal's answer is read two leases later, taken for fresh, and the row is sent by both."""
     provider = Provider()
-    async with fleet(phones(provider)) as all_of_them, anyio.create_task_group() as group:
+    async with fleet(phones(provider)) as all_of_them:
         a = all_of_them.a
         claimed, renewed = a.places.stop("committed", only=owes), a.places.stop("renewed")
-        group.start_soon(a.say, "one")
+        all_of_them.start(a.say, "one")
         await claimed.reached.wait()
         a.freeze()
         await all_of_them.pass_time(LEASE - 5)

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-import anyio
 import pytest
 
 from roomkit_core import (
@@ -430,11 +429,11 @@ async def test_17_a_message_for_a_channel_that_is_registered_nowhere_fails_and_s
 
 async def test_17_a_row_that_only_one_kit_can_send_is_left_to_it() -> None:
     provider = Provider()
-    async with fleet(phones(provider)) as all_of_them, anyio.create_task_group() as group:
+    async with fleet(phones(provider)) as all_of_them:
         a, b = all_of_them.a, all_of_them.b
         b.kit.unregister_channel("phone")
         stop = a.places.stop("committed", only=lambda changes: changes.work)
-        group.start_soon(a.say, "one")
+        all_of_them.start(a.say, "one")
         await stop.reached.wait()
         a.freeze()
         await all_of_them.pass_time(3 * LEASE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import anyio
 import pytest
 
 from roomkit_core import (
@@ -165,10 +164,10 @@ async def test_a_claim_that_fails_is_made_again_and_takes_no_place() -> None:
 async def test_a_lease_that_cannot_be_renewed_before_the_call_costs_no_attempt() -> None:
     """Without: a store that hiccups spends the attempts of rows that were never tried."""
     provider = Provider()
-    async with fleet(phones(provider), kits="a") as all_of_them, anyio.create_task_group() as group:
+    async with fleet(phones(provider), kits="a") as all_of_them:
         a = all_of_them.a
         stop = a.places.stop("committed", only=lambda changes: changes.work)
-        group.start_soon(a.say, "one")
+        all_of_them.start(a.say, "one")
         await stop.reached.wait()
         a.freeze()
         await all_of_them.pass_time(LEASE)
@@ -200,12 +199,12 @@ async def test_a_read_that_fails_after_the_record_ends_no_runner(read: str) -> N
 
         return (LiveProbe(), Answering(reply=reply))
 
-    async with fleet(make, kits="a") as all_of_them, anyio.create_task_group() as group:
+    async with fleet(make, kits="a") as all_of_them:
         a = all_of_them.a
         stop = a.places.stop("asking")
         await a.say("one")
         await stop.reached.wait()
-        group.start_soon(a.wait_for_all, "two")
+        all_of_them.start(a.wait_for_all, "two")
         await all_of_them.rest()
         a.kit._engine.ports.cache.drop(["room"])
         fault = a.places.fail("reading", CUT, only=lambda name: name == read)
@@ -214,7 +213,6 @@ async def test_a_read_that_fails_after_the_record_ends_no_runner(read: str) -> N
         await all_of_them.rest()
 
         assert (fault.raised, asked) == (1, ["one", "two"])
-        group.cancel_scope.cancel()
 
 
 # ------------------------------------------------------------------------------------ 31: many rows behind one head
@@ -325,11 +323,10 @@ async def test_a_row_whose_channel_goes_between_its_commit_and_its_start_is_hand
     async with fleet(phones(provider)) as all_of_them:
         a = all_of_them.a
         stop = a.places.stop("committed", only=lambda changes: changes.work)
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.say, "one")
-            await stop.reached.wait()
-            a.kit.unregister_channel("phone")
-            stop.open()
+        all_of_them.start(a.say, "one")
+        await stop.reached.wait()
+        a.kit.unregister_channel("phone")
+        stop.open()
 
         await all_of_them.pass_time(2.0)
 

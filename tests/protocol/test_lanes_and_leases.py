@@ -146,15 +146,15 @@ async def test_l2_it_is_decided_row_by_row() -> None:
         await a.say("one")
         await all_of_them.rest()
 
+        phone_of(a).behave = "send"
         commit = b.places.stop("committed")
-        async with anyio.create_task_group() as group:
-            group.start_soon(b.say, "two")
-            await commit.reached.wait()
-            rows = {row.channel_id: row.state for row in await all_of_them.rows() if "two" in str(row.payload)}
-            commit.open()
+        all_of_them.start(b.say, "two")
+        await commit.reached.wait()
+        rows = {row.channel_id: row.state for row in await all_of_them.rows() if "two" in str(row.payload)}
+        commit.open()
+        await all_of_them.rest()
 
         assert rows == {"phone": PENDING, "fax": IN_FLIGHT}
-        phone_of(a).behave = "send"
         await all_of_them.until_over()
         assert (phone.effects, fax.effects) == (["one", "two"], ["one", "two"])
 
@@ -165,12 +165,11 @@ async def test_l2_two_commits_at_once_are_claimed_in_the_order_of_their_indexes(
     async with fleet(phones(provider)) as all_of_them:
         a, b = all_of_them.a, all_of_them.b
         stop = a.places.stop("commit")
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.say, "planned first")
-            await stop.reached.wait()
-            hold = b.places.stop("calling")
-            await b.say("committed first")
-            stop.open()
+        all_of_them.start(a.say, "planned first")
+        await stop.reached.wait()
+        hold = b.places.stop("calling")
+        await b.say("committed first")
+        stop.open()
         await all_of_them.rest()
 
         assert provider.effects == []
@@ -256,7 +255,7 @@ async def test_l3_a_tenure_is_named_by_its_token_and_not_by_its_owner() -> None:
 async def test_l4_a_worker_that_wakes_up_after_its_lease_makes_no_call(window: str) -> None:
     """Without: it sends although it lost the row: the claim's answer was on its way for longer than the lease."""
     provider = Provider()
-    async with fleet(phones(provider)) as all_of_them, anyio.create_task_group() as group:
+    async with fleet(phones(provider)) as all_of_them:
         a, b = all_of_them.a, all_of_them.b
         if window == "claimed":
             b.freeze()
@@ -266,7 +265,7 @@ async def test_l4_a_worker_that_wakes_up_after_its_lease_makes_no_call(window: s
             phone_of(a).behave = "send"
         stop = a.places.stop(window, only=lambda what: getattr(what, "work", what))
         if window == "committed":
-            group.start_soon(a.say, "one")
+            all_of_them.start(a.say, "one")
         await all_of_them.pass_time(5.0)
         assert stop.arrivals == 1
         a.freeze()
@@ -283,10 +282,10 @@ async def test_l4_a_worker_that_wakes_up_after_its_lease_makes_no_call(window: s
 async def test_l4_a_worker_that_is_late_and_still_has_the_row_renews_and_goes_on() -> None:
     """Without: whoever slept through its lease gives up what nobody else has taken."""
     provider = Provider()
-    async with fleet(phones(provider), kits="a") as all_of_them, anyio.create_task_group() as group:
+    async with fleet(phones(provider), kits="a") as all_of_them:
         a = all_of_them.a
         stop = a.places.stop("committed", only=lambda changes: changes.work)
-        group.start_soon(a.say, "one")
+        all_of_them.start(a.say, "one")
         await stop.reached.wait()
         a.freeze()
         await all_of_them.pass_time(2 * LEASE)
@@ -444,11 +443,17 @@ async def test_l6_a_caller_that_is_cancelled_leaves_no_row_that_is_leased_for_ev
     async with fleet(phones(provider), kits="a") as all_of_them:
         a = all_of_them.a
         stop = a.places.stop(when)
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.say, "one")
-            await stop.reached.wait()
-            group.cancel_scope.cancel()
-            stop.open()
+        scope = anyio.CancelScope()
+
+        async def say() -> None:
+            with scope:
+                await a.say("one")
+
+        all_of_them.start(say)
+        await stop.reached.wait()
+        scope.cancel()
+        stop.open()
+        await all_of_them.rest()
         await all_of_them.until_over(600.0)
 
         assert provider.effects == ["one"]
@@ -628,18 +633,17 @@ async def test_l9_what_closes_between_the_plan_and_the_call_hands_the_row_back_a
         a = all_of_them.a
         gate: Any = a.target("phone").gate
         stop = a.places.stop("committed", only=lambda changes: changes.work)
-        async with anyio.create_task_group() as group:
-            group.start_soon(a.say, "one")
-            await stop.reached.wait()
-            assert await all_of_them.states() == [IN_FLIGHT]
-            if what == "pause":
-                gate.pause()
-            else:
-                for _ in range(gate.channel.failure_threshold):  # of others
-                    permit = gate.take()
-                    assert permit is not None
-                    permit.failed(retryable=True)
-            stop.open()
+        all_of_them.start(a.say, "one")
+        await stop.reached.wait()
+        assert await all_of_them.states() == [IN_FLIGHT]
+        if what == "pause":
+            gate.pause()
+        else:
+            for _ in range(gate.channel.failure_threshold):  # of others
+                permit = gate.take()
+                assert permit is not None
+                permit.failed(retryable=True)
+        stop.open()
         await all_of_them.rest()
 
         row = await only_row(all_of_them)

@@ -24,6 +24,7 @@ from roomkit_core.engine.pure.verdicts import due_in, part_outcome, spent
 from roomkit_core.engine.state.pools import Permit
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
+from roomkit_core.engine.steps.notices import why_not_told
 from roomkit_core.errors import DeliveryFailedError, StaleLeaseError, StoreError, UnsupportedError
 from roomkit_core.hooks.node import Node, current
 from roomkit_core.models.changes import ChangeSet, Discharge, Refused
@@ -105,7 +106,9 @@ class Deliver(Handler):
         binding = state.bindings.get(row.channel_id)
         if binding is None:
             return DETACHED
-        return Subject(event, state, binding) if receives(binding) else NO_ACCESS
+        if not receives(binding):
+            return NO_ACCESS
+        return await why_not_told(self._ports, row, event) or Subject(event, state, binding)
 
     async def _render(self, work: Work, subject: Subject) -> Verdict | None:
         """Render what was planned without its channel, and pin it in a row of its own before anything is sent (L10)."""

@@ -18,7 +18,7 @@ from roomkit_core.models.enums import DeleteType, EventStatus
 from roomkit_core.models.event import EventSource, RoomEvent
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
 from roomkit_core.models.packing import pack_event, tombstone, unpack_event
-from roomkit_core.models.work import WorkKind, WorkRow, WorkState
+from roomkit_core.models.work import OPEN_STATES, WorkKind, WorkRow, WorkState
 
 DELETED = "event.deleted"
 PAGE = 1_000
@@ -78,7 +78,10 @@ class Erasure:
         return notice
 
     async def _owed(self, unit: Unit, former: RoomEvent, notice: RoomEvent) -> Plan:
-        """Live clients learn of it; a channel that can delete is told where the event may have been sent."""
+        """Live clients learn of it; a channel that can delete is told where the event may have been, or may be, sent.
+
+        Whether it was is known when it is the notice's turn: a row that waits now may be sent before this commits.
+        """
         owed = plan(notice, unit.readers, self._ports.channels)
         lanes = {row.lane async for row in self._deliveries(former) if row.maybe_sent or row.state in MAY_BE_THERE}
         can_delete = {channel_id for channel_id, bound in unit.bindings.items() if bound.capabilities.supports_delete}
@@ -97,5 +100,5 @@ class Erasure:
             after = rows[-1].id
 
 
-MAY_BE_THERE = frozenset({WorkState.SENT, WorkState.PARTIAL, WorkState.IN_FLIGHT, WorkState.UNKNOWN})
-"""States of a delivery that the recipient may have seen something of."""
+MAY_BE_THERE = OPEN_STATES | {WorkState.SENT, WorkState.PARTIAL}
+"""States of a delivery that the recipient may see something of."""
