@@ -128,7 +128,7 @@ def indexes_have_no_gaps(case: Case) -> Iterator[str]:
 
 def conversations_keep_their_order(case: Case) -> Iterator[str]:
     """What was offered after an acknowledgement stands behind what was acknowledged."""
-    places = {event.key: (event.room, event.index) for event in case.events.values() if event.key}
+    places = {event.text: (event.room, event.index) for event in case.events.values() if event.text.startswith("m ")}
     last: dict[str, list[Line]] = defaultdict(list)
     offered: dict[str, int] = {}
     for line in case.lines("offered", "acked"):

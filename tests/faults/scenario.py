@@ -218,7 +218,8 @@ class Actors:
 
     def _inbound(self, message: Message) -> InboundMessage:
         content = TextContent(body=message.text)
-        return InboundMessage(channel_id="web", sender_id=message.sender, content=content, idempotency_key=message.text)
+        key = message.text if message.has_key else None
+        return InboundMessage(channel_id="web", sender_id=message.sender, content=content, idempotency_key=key)
 
     async def _accept(self, message: Message) -> dict[str, Any]:
         accepted = await self._kit.accept_inbound(self._inbound(message), room_id=message.room)

@@ -272,13 +272,10 @@ MUTANTS = (
         "l12 or two_hundred",
     ),
     Mutant(
-        "crash: the answer before the COMMIT",
-        f"{CORE}/builtin/sqlite_group.py",
-        '            self.db.execute("COMMIT")\n        except Exception',
-        "            for request, answer, fault in answers:\n"
-        "                request.answer, request.error = answer, fault\n"
-        "            requests[0].group.finish()\n"
-        '            self.db.execute("COMMIT")\n        except Exception',
+        "crash: a message is acknowledged before it is written",
+        f"{ENGINE}/steps/accepting.py",
+        "    return await acceptance.answer()\n",
+        '    return Accepted(id="soon")\n',
         *CRASH,
     ),
     Mutant(
