@@ -142,11 +142,13 @@ async def test_a_restart_in_between_changes_nothing(home: Home, away: float) -> 
     home.clock.jump(away)
     sms = ScriptedChannel("sms")
     async with home.kit(LiveProbe(), spare=[sms]) as kit:
+        started = home.clock.now()
         await kit.idle()
         await home.later(kit, HOUR)
 
         [event] = await messages(kit)
         assert event.id == promised.id
+        assert event.created_at == (started if away >= HOUR else home.clock.now()), "when it was said"
         assert await how_it_ended(kit) == (WorkState.DONE, None)
 
 

@@ -130,10 +130,10 @@ async def test_a_message_that_came_in_under_the_same_id_is_not_the_delivery(home
     told: list[str | None] = []
     async with home.kit(LiveProbe(), ScriptedChannel("sms"), rooms=["room", "other"]) as kit:
         kit.on("delivery_status")(lambda event: told.append(event.room_id))
+        await say(kit, "hi", channel_id="live")
         incoming = message("a question", channel_id="sms", provider_message_id="sms-1")
         await kit.accept_inbound(incoming, room_id="other")
         await kit.idle()
-        await say(kit, "hi", channel_id="live")
 
         assert await kit.process_delivery_status(report("read")) is True
         await kit.idle()
