@@ -9,16 +9,18 @@ from typing import NamedTuple
 from roomkit_core.builtin.sqlite_rows import CHANGE, COLUMNS, Values, change_values, unpack_row
 from roomkit_core.builtin.sqlite_session import Session
 from roomkit_core.builtin.sqlite_work import NOTE_ATTEMPT, attempt
-from roomkit_core.models.work import WorkRow, WorkState
+from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
 _PENDING, _IN_FLIGHT = WorkState.PENDING, WorkState.IN_FLIGHT
 
+_KINDS = sorted(WorkKind)
 _SEQ = COLUMNS.split(", ").index("seq")
 _READY = f"""SELECT {COLUMNS}, ready FROM work WHERE kind = ? AND channel_id = ? AND ready <= ?
     ORDER BY ready, seq LIMIT ?"""
 _SOONEST = "SELECT ready FROM work WHERE kind = ? AND channel_id = ? AND ready IS NOT NULL ORDER BY ready LIMIT 1"
-_NEXT_QUEUE = """SELECT kind, channel_id FROM work WHERE ready IS NOT NULL AND (kind, channel_id) > (?, ?)
-    ORDER BY kind, channel_id LIMIT 1"""
+_FIRST_CHANNEL = "SELECT channel_id FROM work WHERE kind = ? AND ready IS NOT NULL ORDER BY channel_id LIMIT 1"
+_NEXT_CHANNEL = """SELECT channel_id FROM work WHERE kind = ? AND channel_id > ? AND ready IS NOT NULL
+    ORDER BY channel_id LIMIT 1"""
 _LANE_HEAD = f"SELECT {COLUMNS}, ready FROM work WHERE lane = ? AND settled_at IS NULL ORDER BY seq LIMIT 1"
 
 
@@ -79,14 +81,18 @@ def _by_time(db: sqlite3.Connection, wanted: Claim, now: int) -> list[Values]:
 
 
 def _queues(db: sqlite3.Connection, wanted: Claim) -> Iterable[tuple[str, str]]:
-    """The (kind, channel) pairs to look at. Those that nobody named are found by one probe each."""
-    if wanted.kinds is not None and wanted.channels is not None:
-        yield from ((kind, channel_id) for kind in wanted.kinds for channel_id in wanted.channels)
-        return
-    pair = ("", "")
-    while (pair := db.execute(_NEXT_QUEUE, pair).fetchone()) is not None:
-        if wanted.takes(*pair):
-            yield pair
+    """The (kind, channel) pairs to look at. Channels that nobody named are found by one probe each.
+
+    Not by ``(kind, channel_id) > (?, ?)``: SQLite would walk over every row that is equal to the pair.
+    """
+    for kind in _KINDS if wanted.kinds is None else wanted.kinds:
+        if wanted.channels is not None:
+            yield from ((kind, channel_id) for channel_id in wanted.channels)
+            continue
+        found = db.execute(_FIRST_CHANNEL, (kind,)).fetchone()
+        while found is not None:
+            yield kind, found[0]
+            found = db.execute(_NEXT_CHANNEL, (kind, found[0])).fetchone()
 
 
 def _by_lane(db: sqlite3.Connection, wanted: Claim, lanes: Sequence[str], now: int) -> list[Values]:

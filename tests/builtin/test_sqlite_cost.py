@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from roomkit_core.builtin import sqlite_claims
-from roomkit_core.builtin.sqlite_rooms import EVENT_COLUMNS
 from roomkit_core.builtin.sqlite_rows import COLUMNS
 from roomkit_core.builtin.sqlite_store import SQLiteStore
 from roomkit_core.interfaces.store import Cutoffs, WorkFilter
@@ -18,10 +17,9 @@ from roomkit_core.models.changes import ChangeSet, KeyResult
 from roomkit_core.models.packing import pack_event
 from roomkit_core.models.work import OPEN_STATES, Outcome, WorkState
 from tests.stores.makers import AGAIN, SENT, Writer, binding, delivery, key, text_event
-from tests.support.sqlite import Statements, file_of, held_up, in_writer, opened
+from tests.support.sqlite import NUMBERS, Statements, Steps, add_events, held_up, in_writer, opened
 
 IN_FLIGHT = WorkState.IN_FLIGHT
-NUMBERS = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
 
 
 @pytest.fixture
@@ -43,53 +41,6 @@ async def writer(store: SQLiteStore) -> Writer:
     await writer.create(bindings={"sms": binding()})
     await writer.say()
     return writer
-
-
-class Steps:
-    """Counts the steps that the writing connection and the reading ones take."""
-
-    def __init__(self, store: SQLiteStore) -> None:
-        self.count = 0
-        file = file_of(store)
-        connections = [file._group.db, file.readers._own, *file.readers._free]
-        for connection in connections:
-            if connection is not None:
-                connection.set_progress_handler(self._step, 1)
-        connect = file.readers._connect
-
-        def counted() -> sqlite3.Connection:
-            connection = connect()
-            connection.set_progress_handler(self._step, 1)
-            return connection
-
-        file.readers._connect = counted
-
-    def _step(self) -> int:
-        self.count += 1
-        return 0
-
-    async def of(self, call: Callable[[], Awaitable[Any]]) -> int:
-        """How many steps the second of two calls takes: the first may open a connection and read the schema."""
-        await call()
-        self.count = 0
-        await call()
-        return self.count
-
-
-async def add_events(store: SQLiteStore, count: int) -> None:
-    """Copies of the room's first event, in one statement; the counter follows."""
-    copied = EVENT_COLUMNS.replace("id, ", "", 1).replace("place, ", "", 1)
-
-    def copy(db: sqlite3.Connection) -> None:
-        (last,) = db.execute("SELECT next_index FROM heads WHERE room_id = 'room'").fetchone()
-        db.execute(
-            f"""INSERT INTO events (id, place, {copied}) {NUMBERS}
-            SELECT printf('bulk-%08d', n + ?), n + ? - 1, {copied} FROM numbers, events WHERE place = 0""",
-            (count, last, last),
-        )
-        db.execute("UPDATE heads SET next_index = next_index + ? WHERE room_id = 'room'", (count,))
-
-    await in_writer(store, copy)
 
 
 async def add_rows(store: SQLiteStore, row_id: str, count: int) -> None:
@@ -321,8 +272,10 @@ async def plan(store: SQLiteStore, statement: str, values: tuple[Any, ...]) -> s
 async def test_a_claim_is_one_search_of_one_index_without_sorting(store: SQLiteStore) -> None:
     by_time = await plan(store, sqlite_claims._READY, ("delivery", "sms", 0, 1))
     by_lane = await plan(store, sqlite_claims._LANE_HEAD, ("lane",))
-    queues = await plan(store, sqlite_claims._NEXT_QUEUE, ("", ""))
+    queues = await plan(store, sqlite_claims._NEXT_CHANNEL, ("delivery", ""))
+    soonest = await plan(store, sqlite_claims._SOONEST, ("delivery", "sms"))
 
     assert by_time == "SEARCH work USING INDEX work_ready (kind=? AND channel_id=? AND ready<?)"
     assert by_lane == "SEARCH work USING INDEX work_by_lane (lane=? AND settled_at=?)"
-    assert queues == "SEARCH work USING COVERING INDEX work_ready ((kind,channel_id)>(?,?))"
+    assert queues == "SEARCH work USING COVERING INDEX work_ready (kind=? AND channel_id>?)"
+    assert soonest == "SEARCH work USING COVERING INDEX work_ready (kind=? AND channel_id=? AND ready>?)"

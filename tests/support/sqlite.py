@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from roomkit_core.builtin.sqlite_file import StoreFile
+from roomkit_core.builtin.sqlite_rooms import EVENT_COLUMNS
 from roomkit_core.builtin.sqlite_session import Session
 from roomkit_core.builtin.sqlite_store import SQLiteStore
 
 T = TypeVar("T")
+
+NUMBERS = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
+"""Begins a statement that reads from a table of so many numbers."""
 
 
 @asynccontextmanager
@@ -91,3 +95,64 @@ class Statements:
 
     def count(self, beginning: str) -> int:
         return sum(statement.startswith(beginning) for statement in self.seen)
+
+
+class Steps:
+    """Counts the steps of SQLite's machine, on the writing connection and on those that read.
+
+    Each connection has a count of its own: it is used by one thread at a time, and two threads may count at once.
+    """
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._counts: list[list[int]] = []
+        file = file_of(store)
+        for connection in (file._group.db, file.readers._own, *file.readers._free):
+            if connection is not None:
+                self._count(connection)
+        connect = file.readers._connect
+
+        def counted() -> sqlite3.Connection:
+            connection = connect()
+            self._count(connection)
+            return connection
+
+        file.readers._connect = counted
+
+    def _count(self, connection: sqlite3.Connection) -> None:
+        count = [0]
+
+        def step() -> int:
+            count[0] += 1
+            return 0
+
+        connection.set_progress_handler(step, 1)
+        self._counts.append(count)
+
+    @property
+    def count(self) -> int:
+        """All steps so far."""
+        return sum(count for (count,) in self._counts)
+
+    async def of(self, call: Callable[[], Awaitable[Any]]) -> int:
+        """How many steps the second of two calls takes: the first may open a connection and read the schema."""
+        await call()
+        before = self.count
+        await call()
+        return self.count - before
+
+
+async def add_events(store: SQLiteStore, count: int) -> None:
+    """Copies of the first event of the room "room", in one statement; the counter follows."""
+    copied = EVENT_COLUMNS.replace("id, ", "", 1).replace("place, ", "", 1)
+
+    def copy(db: sqlite3.Connection) -> None:
+        (last,) = db.execute("SELECT next_index FROM heads WHERE room_id = 'room'").fetchone()
+        db.execute(
+            f"""INSERT INTO events (id, place, {copied}) {NUMBERS}
+            SELECT printf('bulk-%08d', n + ?), n + ? - 1, {copied} FROM numbers, events
+            WHERE room_id = 'room' AND place = 0""",
+            (count, last, last),
+        )
+        db.execute("UPDATE heads SET next_index = next_index + ? WHERE room_id = 'room'", (count,))
+
+    await in_writer(store, copy)
