@@ -22,7 +22,6 @@ from roomkit_core import (
 from roomkit_core.interfaces.channel import Guarantee
 from tests.protocol.fleet import LEASE, Member, fleet
 from tests.protocol.providers import GUARANTEES, Phone, Provider, phone_of, phones
-from tests.stores.retries import retry
 from tests.support.channels import Answering, LiveProbe, message, text_of
 
 pytestmark = pytest.mark.anyio
@@ -151,8 +150,8 @@ async def test_7_an_operators_retry_stands_at_the_tail_and_is_made_once(guarante
         assert (one.state, one.maybe_sent, two.state) == (FAILED, True, IN_FLIGHT)
         phone_of(a).behave = phone_of(b).behave = "send"
 
-        for _ in range(2):
-            await b.store.commit(retry(one, state=PENDING))
+        for member in (a, b):
+            await member.kit.deliveries.retry(one.id)
         await all_of_them.pass_time(5.0)
         [copy] = await all_of_them.rows(retry_of=one.id)
         assert (copy.state, copy.provider_key, copy.maybe_sent, copy.token) == (PENDING, one.id, True, 0)
@@ -230,11 +229,11 @@ class Waking:
 
     async def paused(self) -> list[str]:
         """An operator pauses and resumes."""
-        self.gate.pause()
+        await self.kit.deliveries.pause("phone")
         for text in "12":
             await self.member.say(text)
         await self.member.fleet.pass_time(5.0)
-        self.gate.resume()
+        await self.kit.deliveries.resume("phone")
         return list("12")
 
     async def busy(self) -> list[str]:
@@ -328,6 +327,37 @@ class Waking:
         self.kit.hook(HookTrigger.AFTER_BROADCAST, HookExecution.ASYNC, name="after", durable=True)(after)
         await self.member.say("1")
         return ["1", "2"]
+
+    async def operator(self) -> list[str]:
+        """What was refused is sent again by an operator."""
+        self.phone.behave = "refuse"
+        await self.member.say("1")
+        await self.member.fleet.rest()
+        self.phone.behave = "send"
+        [row] = await self.kit.deliveries.list()
+        await self.kit.deliveries.retry(row.id)
+        return ["1"]
+
+    async def place_held_by_a_commit(self) -> list[str]:
+        """The last place is taken for a row that is just being committed behind another one, and given back."""
+        self.phone.max_in_flight = 2
+        fleet, places = self.member.fleet, self.member.places
+        self.phone.behave = lambda delivery: "later" if delivery.part.body == "2" and delivery.attempt == 1 else "send"
+        await self.member.say("2", "room2")
+        await fleet.rest()
+        calling = places.stop("calling", only=lambda delivery: delivery.event.room_id == "room0")
+        await self.member.say("0", "room0")
+        await calling.reached.wait()
+        commit = places.stop("commit")
+        fleet.start(self.member.say, "1", "room0")
+        await commit.reached.wait()
+        await fleet.pass_time(5.0)
+        assert self.provider.effects == []
+        commit.open()
+        await fleet.rest()
+        assert self.provider.effects == ["2"], "nobody has to end for it, and nobody to look"
+        calling.open()
+        return list("012")
 
     async def scheduled(self) -> list[str]:
         """What is to be said later."""

@@ -637,7 +637,7 @@ async def test_l9_what_closes_between_the_plan_and_the_call_hands_the_row_back_a
         await stop.reached.wait()
         assert await all_of_them.states() == [IN_FLIGHT]
         if what == "pause":
-            gate.pause()
+            await a.kit.deliveries.pause("phone")
         else:
             for _ in range(gate.channel.failure_threshold):  # of others
                 permit = gate.take()
@@ -650,7 +650,7 @@ async def test_l9_what_closes_between_the_plan_and_the_call_hands_the_row_back_a
         assert (row.state, row.attempts, row.takeovers, row.maybe_sent) == (PENDING, 0, 0, False)
         assert row.owner is None
         if what == "pause":
-            gate.resume()
+            await a.kit.deliveries.resume("phone")
         await all_of_them.pass_time(61.0)
         assert provider.effects == ["one"]
         assert (await only_row(all_of_them)).attempts == 1
@@ -888,9 +888,8 @@ async def row_of_kind(all_of_them: Fleet, kind: WorkKind) -> WorkRow:
     pools = (a.kit._engine.ports.journal, a.kit._engine.ports.house)
     for pool in pools:
         pool.limit = 0
-    gates = [a.target(name).gate for name in ("phone", "ai")]
-    for gate in gates:
-        gate.pause()
+    for channel_id in ("phone", "ai"):
+        await a.kit.deliveries.pause(channel_id)
     await (a.accept("poison") if kind is WorkKind.INBOUND else a.say("poison"))
     await all_of_them.rest()
     [row] = await all_of_them.rows(kind)
@@ -900,8 +899,8 @@ async def row_of_kind(all_of_them: Fleet, kind: WorkKind) -> WorkRow:
     all_of_them.clock.jump(1.1)
     for pool in pools:
         pool.limit = 32
-    for gate in gates:
-        gate.resume()
+    for channel_id in ("phone", "ai"):
+        await a.kit.deliveries.resume(channel_id)
     return row
 
 

@@ -151,8 +151,8 @@ class Gate:
         """A call ended without a word about the provider; if it was the probe, the next one may be."""
         if not self._clear:
             self.breaker.release(ticket)
-            self._wake_if_behind()
             self.forget_if_gone()
+        self._wake_if_behind()
 
     def forget_if_gone(self) -> None:
         """After the end of a permit: the channel may have been unregistered meanwhile."""

@@ -119,11 +119,13 @@ class Pump:
         self.last_look = now
 
     def look_at_pools(self) -> None:
-        """Call for a runner where a place is free."""
+        """Call for a runner where a place is free, and as soon as there is one elsewhere."""
         assert self.runners is not None
         for pool in self.pools():
             if pool.free > 0:
                 self.runners.look(pool)
+            else:
+                pool.stand_behind()  # whatever is due there; a place that is given back unused is told
 
     async def _do(self, chore: Chore) -> None:
         try:
