@@ -16,7 +16,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from roomkit_core import RoomKit, RoomStatus, RoomTimers, SQLiteStore, WorkKind
+from roomkit_core import RoomKit, RoomTimers, SQLiteStore, WorkKind
 from roomkit_core.builtin.sqlite_rows import COLUMNS
 from roomkit_core.models.ids import new_id
 from tests.support.channels import LiveProbe, ScriptedChannel, message
@@ -91,7 +91,10 @@ async def test_a_message_costs_the_same_steps_and_statements_with_any_number_of_
 
 async def test_each_message_takes_the_same_few_statements(tmp_path: Path) -> None:
     counts: dict[str, set[int]] = {"plain": set(), "keyed": set(), "owed": set()}
-    async with kit_on(tmp_path / "rooms.db", LiveProbe("in"), LiveProbe("out"), ScriptedChannel("post")) as (kit, store):
+    async with kit_on(tmp_path / "rooms.db", LiveProbe("in"), LiveProbe("out"), ScriptedChannel("post")) as (
+        kit,
+        store,
+    ):
         await make_room(kit, "room", "in", "out")
         await exchange(kit)()
         statements = Statements(store)
