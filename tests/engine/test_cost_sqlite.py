@@ -91,8 +91,10 @@ async def test_a_message_costs_the_same_steps_and_statements_with_any_number_of_
 
 async def test_each_message_takes_the_same_few_statements(tmp_path: Path) -> None:
     counts: dict[str, set[int]] = {"plain": set(), "keyed": set(), "owed": set()}
-    channels = (LiveProbe("in"), LiveProbe("out"), ScriptedChannel("post"))
-    async with kit_on(tmp_path / "rooms.db", *channels) as (kit, store):
+    async with kit_on(tmp_path / "rooms.db", LiveProbe("in"), LiveProbe("out"), ScriptedChannel("post")) as (
+        kit,
+        store,
+    ):
         await make_room(kit, "room", "in", "out")
         await exchange(kit)()
         statements = Statements(store)
