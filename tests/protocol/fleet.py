@@ -137,7 +137,8 @@ class Fleet:
     def __init__(self, group: TaskGroup) -> None:
         self._group = group
         self.clock = VirtualClock()
-        self.store = InMemoryStore(clock=self.clock)
+        self.store_clock = KitClock(self.clock)
+        self.store = InMemoryStore(clock=self.store_clock)
         self.members: list[Member] = []
 
     @property
@@ -155,6 +156,11 @@ class Fleet:
     async def pass_time(self, seconds: float) -> None:
         """Let time pass for everybody who is not frozen."""
         await self.clock.advance(seconds)
+
+    def step_clocks(self, seconds: float) -> None:
+        """Set everybody's wall clock forward or back; no time passes."""
+        for clock in (self.store_clock, *(member.clock for member in self.members)):
+            clock.step += seconds
 
     async def rest(self) -> None:
         """Let everybody do what can be done now."""
