@@ -74,6 +74,24 @@ async def test_what_is_handed_in_while_a_group_is_written_shares_the_next_transa
     assert statements.count("COMMIT") == 2  # one of them is that of whatever held the writer up
 
 
+@pytest.mark.parametrize("token", [0, 2])
+async def test_c2_a_message_that_discharges_what_is_not_its_own_is_refused_alone(
+    store: SQLiteStore, token: int
+) -> None:
+    late, neighbour = await rooms(store, 2)
+    ask = delivery(("room-0", "ai"), state=IN_FLIGHT, room_id="room-0")
+    await late.write(work=(ask,))
+
+    with held_up(store):
+        discharge = Discharge(ask.id, token, Outcome(WorkState.ANSWERED))
+        tickets = [store.submit(message(late, discharges=(discharge,))), store.submit(message(neighbour))]
+    refused, written = await answers(tickets)
+
+    assert refused == Refused("lost")
+    assert isinstance(written, Committed)
+    assert await store.get_event_count("room-0") == 0
+
+
 async def test_everything_that_writes_rides_in_the_same_transaction(store: SQLiteStore) -> None:
     (writer,) = await rooms(store, 1)
     held, kept = (delivery((name,), state=IN_FLIGHT, room_id="room-0") for name in ("a", "c"))

@@ -11,9 +11,7 @@ import gc
 import importlib
 import json
 import os
-import select
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -21,166 +19,21 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 from typing import NamedTuple, NoReturn
 
 import anyio
 
 from tests.faults.boundaries import BOUNDARIES, Tally, table
-from tests.faults.child import FINISHED, STOPPED, STUCK, Orders, live, make_template
-from tests.faults.oracle import is_sound, judge, judge_stop, read_case
-from tests.faults.scenario import OPERATIONS, WITHDRAWALS, Plan
+from tests.faults.child import make_template
+from tests.faults.processes import run_case
+from tests.faults.scripts import script_of
 
 WORKERS = 2
 TEMPLATE = "template.db"
-PATIENCE = 60.0
-"""Seconds for one process of a case."""
-
 CASES_AT_RANDOM = 12
 
 AT_LEAST = 3
 """How often each boundary has to be reached and killed at."""
-
-
-class Kill(NamedTuple):
-    """How one process of a case ends.
-
-    Attributes:
-        boundary: It is killed there; None for nowhere.
-        number: At which arrival there.
-        after: It is killed after so many seconds; None for not by the clock.
-        stop_after: It is stopped in good order after so many seconds, and may be killed while that goes on.
-    """
-
-    boundary: str | None = None
-    number: int = 1
-    after: float | None = None
-    stop_after: float | None = None
-
-
-class Script(NamedTuple):
-    """One case: what is done, and how its processes end, one after the other; one more brings it to its end.
-
-    Attributes:
-        aim: The boundary that the case is about; None for random moments.
-        is_fresh: Whether the first process makes the file.
-        new_schema: From which process on the file has one more migration; None for never.
-    """
-
-    plan: Plan
-    kills: tuple[Kill, ...]
-    aim: str | None
-    is_fresh: bool
-    new_schema: int | None
-
-
-def script_of(aim: str | None, seed: int) -> Script:
-    """The case of a boundary, or of random moments, with this seed."""
-    dice = Random(f"{aim} {seed}")
-    operations = {operation for operation in OPERATIONS if dice.random() < 0.3}
-    kind = (aim or "").partition(":")[0]
-    if kind in OPERATIONS:
-        operations.add(kind)
-    if kind == "withdrawal":
-        operations = set(WITHDRAWALS)
-    plan = Plan(seed, tuple(sorted(operations)), 5 if kind == "group" or dice.random() < 0.2 else 0)
-    first = Kill(after=dice.uniform(0.0, 0.25))
-    if aim is None:
-        kills = tuple(_at_random(dice) for _ in range(dice.choice((1, 1, 2, 3))))
-        return Script(plan, kills, aim, dice.random() < 0.1, None)
-    if kind == "close":
-        return Script(plan, (Kill(aim, stop_after=dice.uniform(0.01, 0.1)),), aim, False, None)
-    at = Kill(aim, dice.choice((1, 1, 1, 2, 3)))
-    if kind == "recovery":
-        first = Kill(
-            dice.choice(("call: inside, after the provider took it", "claim: before the work", "model: inside")), 2
-        )
-        return Script(plan, (first, at), aim, False, None)
-    if kind == "migration":
-        is_fresh = dice.random() < 0.5
-        return Script(plan, (at,) if is_fresh else (first, at), aim, is_fresh, None if is_fresh else 1)
-    kills = (at, Kill(after=dice.uniform(0.0, 0.2))) if dice.random() < 0.2 else (at,)
-    return Script(plan, kills, aim, False, None)
-
-
-def _at_random(dice: Random) -> Kill:
-    if dice.random() < 0.3:
-        return Kill(stop_after=dice.uniform(0.0, 0.1))
-    return Kill(after=dice.uniform(0.0, 0.25))
-
-
-# ------------------------------------------------------------------------------------------------------------ one case
-
-
-class Verdict(NamedTuple):
-    """What came of a case.
-
-    Attributes:
-        killed: The boundary of each process that was killed, None for a random moment.
-        findings: The broken promises.
-    """
-
-    killed: tuple[str | None, ...]
-    findings: tuple[str, ...]
-
-
-def run_case(script: Script, folder: Path, template: Path, tally: Tally) -> Verdict:
-    """Run the processes of a case one after the other, and judge."""
-    folder.mkdir()
-    if not script.is_fresh:
-        shutil.copy(template, folder / "rooms.db")
-    killed: list[str | None] = []
-    for number, kill in enumerate((*script.kills, Kill())):
-        is_last = number == len(script.kills)
-        orders = Orders(
-            folder,
-            script.plan,
-            kill.boundary,
-            kill.number,
-            kill.stop_after,
-            is_fresh=script.is_fresh,
-            is_recovering=bool(killed),
-            is_last=is_last,
-            new_schema=script.new_schema is not None and number >= script.new_schema,
-        )
-        status = run_process(orders, kill.after, tally)
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL and not is_last:
-            killed.append(kill.boundary)
-        elif os.waitstatus_to_exitcode(status) not in (FINISHED, STUCK, STOPPED):
-            return Verdict(tuple(killed), (f"process {number} ended with {status}:\n{_errors(folder)}",))
-        elif not is_last and (findings := judge_stop(read_case(folder))):
-            return Verdict(tuple(killed), tuple(findings))
-    findings = judge(read_case(folder))
-    if script.new_schema is None:
-        findings += is_sound(folder)
-    return Verdict(tuple(killed), tuple(findings))
-
-
-def run_process(orders: Orders, after: float | None, tally: Tally) -> int:
-    """Fork one process of a case; kill it ``after`` so many seconds if it still lives. Returns its wait status."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(reader)
-        live(orders, tally)
-    os.close(writer)
-    try:
-        # The pipe ends when the process does. It is waited for, and not slept for.
-        has_ended, _, _ = select.select([reader], [], [], PATIENCE if after is None else after)
-        if not has_ended:
-            os.kill(pid, signal.SIGKILL if after is not None else signal.SIGABRT)
-    finally:
-        os.close(reader)
-        _, status = os.waitpid(pid, 0)
-    return status
-
-
-def _errors(folder: Path) -> str:
-    path = folder / "stderr"
-    return path.read_text(encoding="utf-8")[-3_000:] if path.exists() else ""
-
-
-# ----------------------------------------------------------------------------------------------------------- many cases
 
 
 class Report(NamedTuple):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from roomkit_core import Delivery, Receipt, RoomEvent, SQLiteStore, TextContent, WorkKind, WorkRow, WorkState
@@ -17,6 +18,8 @@ from roomkit_core.builtin import sqlite_claims, sqlite_finding
 from tests.faults.owed import owe
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message, text_of
 from tests.support.kits import make_room, messages_of, open_kit, rows_of
+from tests.support.sqlite import held_up
+from tests.support.still import StillClock
 
 pytestmark = pytest.mark.anyio
 
@@ -102,6 +105,33 @@ async def test_what_a_stop_left_is_done_after_the_next_start(tmp_path: Path) -> 
         assert sms.texts == ["in a call", "behind it"]
         assert [delivery.maybe_sent for delivery in sms.sent] == [True, False]
         assert [text_of(event) for event in await messages_of(kit, "room")] == ["in a call", "behind it"]
+
+
+async def test_a_row_that_is_being_claimed_when_everything_is_cancelled_is_free_afterwards(tmp_path: Path) -> None:
+    sms, clock, claims = ScriptedChannel("sms", "later"), StillClock(), anyio.Event()
+    store = SQLiteStore(tmp_path / "rooms.db", clock=clock)
+    async with open_kit(LiveProbe(), sms, store=store, clock=clock) as kit:
+        await make_room(kit, "room", "live", sms)
+        await kit.process_inbound(message("hi"), room_id="room")
+        claim = store.claim
+
+        async def noticed(*arguments: Any, **options: Any) -> list[WorkRow]:
+            claims.set()
+            return await claim(*arguments, **options)
+
+        store.claim = noticed  # type: ignore[method-assign]
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as group:
+                with held_up(store):
+                    clock.advance(31.0)
+                    await claims.wait()
+                    group.start_soon(kit.close, 0.01)
+                    while not kit._engine.ports.background.closed:
+                        await anyio.lowlevel.checkpoint()
+
+    [row] = await read_rows(tmp_path / "rooms.db")
+    assert (row.state, row.maybe_sent, row.takeovers, row.owner) == (WorkState.PENDING, False, 0, None)
+    assert sms.started == 1
 
 
 async def read_rows(path: Path) -> list[WorkRow]:

@@ -33,6 +33,8 @@ log = logging.getLogger("roomkit.flow")
 ALONE_FROM = 2
 """From so many takeovers on a row runs alone in its process (PROTOCOL L13): it may be what kills processes."""
 
+PAGE = 1_000
+
 FAILED_PAUSE = 30.0
 """Seconds until a row is tried again whose handler failed in a way that it did not foresee."""
 
@@ -145,6 +147,20 @@ class Runners:
             self.holdings.end(hold)
         if pool is not None:
             self.look(pool)
+
+    async def release(self) -> None:
+        """Hand back what is claimed for this kit and in nobody's hands; for when none of its tasks runs any more.
+
+        A task that is cancelled while the store claims a row for it never learns of the claim.
+        """
+        store, owner = self._ports.store, self._ports.owner
+        await store.renew((), lease=self._ports.lease)  # a claim that was handed in is written when this is answered
+        where, after = WorkFilter(states=frozenset({WorkState.IN_FLIGHT})), None
+        while rows := await store.list_work(where, limit=PAGE, after=after):
+            after = rows[-1].id
+            for row in rows:
+                if row.owner == owner and row.id not in self.holdings:
+                    await store.settle(row.id, row.token, HANDED_BACK.outcome, due_in=HANDED_BACK.due_in)
 
     # --- who waits ---
 

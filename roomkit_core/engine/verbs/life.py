@@ -12,7 +12,7 @@ from roomkit_core.engine.flow.pump import Pump
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.verbs.channels import Channels
-from roomkit_core.errors import KitStateError
+from roomkit_core.errors import KitStateError, StoreError
 from roomkit_core.hooks.node import inside, is_inside
 from roomkit_core.interfaces.store import WorkFilter
 from roomkit_core.models.health import Health, HealthProblem
@@ -158,20 +158,24 @@ class Life:
         self._refuse_inside("close")
         background = self._ports.background
         background.draining = True
+        is_quiet = False
         try:
-            with anyio.move_on_after(timeout) as scope:
+            with anyio.move_on_after(timeout):
                 await background.quiet()
-            if scope.cancelled_caught:
+                is_quiet = True
+            if not is_quiet:
                 log.warning("what was under way did not end within %g s and is cancelled", timeout)
         finally:
             with anyio.CancelScope(shield=True):
-                await self._close_parts()
+                await self._close_parts(is_quiet)
 
-    async def _close_parts(self) -> None:
+    async def _close_parts(self, is_quiet: bool) -> None:
         if self._closed:
             return
         self._closed = True
         await self._ports.background.cancel()
+        if not is_quiet:
+            await self._release()
         failures = await self._channels.close_all()
         for part in (self._stop_plugins, self._ports.locks.close, self._ports.store.close):
             try:
@@ -181,6 +185,12 @@ class Life:
                 failures.append(error)
         if failures:
             raise ExceptionGroup("parts of the kit did not close", failures)
+
+    async def _release(self) -> None:
+        try:
+            await self._runners.release()
+        except StoreError:
+            log.warning("rows that were being claimed are free when their leases end", exc_info=True)
 
     def _refuse_inside(self, verb: str) -> None:
         if is_inside(self._ports.kit):
