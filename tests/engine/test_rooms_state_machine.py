@@ -200,6 +200,7 @@ class Model:
             room_id = self.conversations.get(conversation, new_id) if conversation else new_id
         if room_id not in self.rooms:
             self.rooms[room_id] = ModelRoom(bindings={channel: Binding()})
+            self.rooms[room_id].note("channel_attached")
         room = self.rooms[room_id]
         said, reason, told = None, None, []
         if room.closed:
@@ -207,7 +208,10 @@ class Model:
         elif channel in room.detached:
             reason = "channel_detached"
         else:
-            binding = room.bindings.setdefault(channel, Binding(joined_at=len(room.timeline)))
+            if channel not in room.bindings:
+                room.bindings[channel] = Binding(joined_at=len(room.timeline))
+                room.note("channel_attached")
+            binding = room.bindings[channel]
             if conversation is not None and sender not in binding.routes:
                 binding.routes[sender] = sender
                 self.conversations.setdefault(conversation, room_id)
