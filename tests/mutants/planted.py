@@ -148,9 +148,9 @@ MUTANTS = (
     ),
     Mutant(
         "T25: filters are ignored for what is not a message",
-        f"{ENGINE}/steps/aftermath.py",
-        "            if not hook.is_filtered or hook.matches(source):\n",
-        "            if hook is not None:\n",
+        f"{ENGINE}/steps/telling.py",
+        "if hook in about.hooks or (hook.is_filtered and not hook.matches(source)):",
+        "if hook in about.hooks:",
         "_t25_",
     ),
     Mutant(
@@ -202,8 +202,8 @@ MUTANTS = (
     Mutant(
         "DESIGN 4: an event is shown to the hook that sent it",
         f"{CORE}/hooks/registration.py",
-        "and hook not in chain",
-        "and True",
+        "if hook.decides and (not hook.is_filtered or hook.matches(source)) and hook not in chain",
+        "if hook.decides and (not hook.is_filtered or hook.matches(source))",
         "hook",
         "tests/engine",
     ),
