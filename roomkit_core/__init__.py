@@ -58,10 +58,10 @@ _EXPORTS = {
     "roomkit_core.builtin.breaker": "CircuitBreaker",
     "roomkit_core.builtin.limiter": "TokenBucketRateLimiter",
     "roomkit_core.builtin.locks": "InMemoryLockManager",
-    "roomkit_core.builtin.memory_store": "InMemoryStore",
+    "roomkit_core.builtin.memory.store": "InMemoryStore",
     "roomkit_core.builtin.retry": "retry_with_backoff",
     "roomkit_core.builtin.router": "DefaultInboundRoomRouter",
-    "roomkit_core.builtin.sqlite_store": "SQLiteStore",
+    "roomkit_core.builtin.sqlite.store": "SQLiteStore",
     "roomkit_core.plugin": "API_VERSION Component PluginInfo hookimpl",
 }
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names.split()}
@@ -70,10 +70,10 @@ if TYPE_CHECKING:
     from roomkit_core.builtin.breaker import CircuitBreaker as CircuitBreaker
     from roomkit_core.builtin.limiter import TokenBucketRateLimiter as TokenBucketRateLimiter
     from roomkit_core.builtin.locks import InMemoryLockManager as InMemoryLockManager
-    from roomkit_core.builtin.memory_store import InMemoryStore as InMemoryStore
+    from roomkit_core.builtin.memory.store import InMemoryStore as InMemoryStore
     from roomkit_core.builtin.retry import retry_with_backoff as retry_with_backoff
     from roomkit_core.builtin.router import DefaultInboundRoomRouter as DefaultInboundRoomRouter
-    from roomkit_core.builtin.sqlite_store import SQLiteStore as SQLiteStore
+    from roomkit_core.builtin.sqlite.store import SQLiteStore as SQLiteStore
     from roomkit_core.errors import ChannelAlreadyRegisteredError as ChannelAlreadyRegisteredError
     from roomkit_core.errors import ChannelNotFoundError as ChannelNotFoundError
     from roomkit_core.errors import ChannelNotRegisteredError as ChannelNotRegisteredError

@@ -11,7 +11,7 @@ from benchmarks.workers.durable import Letters, open_room
 from benchmarks.workers.files import Files
 from benchmarks.workers.scenarios import RECEIVER, SENDER, TEXT
 from roomkit_core import Delivery, InboundMessage, Receipt, RoomKit, SQLiteStore, TextContent
-from roomkit_core.builtin.sqlite_connection import connect
+from roomkit_core.builtin.sqlite.connection import connect
 
 TEMPLATE = "room-00000"
 ROOM = "printf('room-%05d', n)"

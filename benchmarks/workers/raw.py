@@ -12,9 +12,9 @@ from typing import Any
 from benchmarks.workers.files import Files
 from benchmarks.workers.measuring import Meter
 from benchmarks.workers.scenarios import Side, Stage
-from roomkit_core.builtin.sqlite_connection import connect
-from roomkit_core.builtin.sqlite_messages import APPEND
-from roomkit_core.builtin.sqlite_rooms import EVENT_COLUMNS, INSERT_EVENT
+from roomkit_core.builtin.sqlite.connection import connect
+from roomkit_core.builtin.sqlite.messages import APPEND
+from roomkit_core.builtin.sqlite.rooms import EVENT_COLUMNS, INSERT_EVENT
 from roomkit_core.models.packing import CREATED, ID, INDEX, ROOM
 
 Rows = list[tuple[Any, ...]]

@@ -12,9 +12,9 @@ PLUGIN = PluginInfo("builtin", api="1.0", summary="What RoomKit uses when nothin
 @hookimpl
 def roomkit_components() -> Iterator[Component]:
     """Stores, locks and router for one process."""
-    yield Component(Kind.STORE, "memory", "roomkit_core.builtin.memory_store:InMemoryStore", summary="For tests")
+    yield Component(Kind.STORE, "memory", "roomkit_core.builtin.memory.store:InMemoryStore", summary="For tests")
     yield Component(
-        Kind.STORE, "sqlite", "roomkit_core.builtin.sqlite_store:SQLiteStore", summary="One file, one process, durable"
+        Kind.STORE, "sqlite", "roomkit_core.builtin.sqlite.store:SQLiteStore", summary="One file, one process, durable"
     )
     yield Component(Kind.LOCK, "memory", "roomkit_core.builtin.locks:InMemoryLockManager", summary="For one process")
     yield Component(

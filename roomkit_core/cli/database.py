@@ -8,10 +8,10 @@ from typing import Annotated
 import anyio
 import typer
 
-from roomkit_core.builtin.sqlite_check import check as check_file
-from roomkit_core.builtin.sqlite_copies import restore as restore_file
-from roomkit_core.builtin.sqlite_migrations import plan_migrations
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.check import check as check_file
+from roomkit_core.builtin.sqlite.copies import restore as restore_file
+from roomkit_core.builtin.sqlite.migrations import plan_migrations
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.cli.output import print_json, print_table
 from roomkit_core.cli.session import DEFAULT_STORE, NOT_FOUND, AsJson, StorePath, beside, command
 from roomkit_core.engine.verbs.desk import Desk

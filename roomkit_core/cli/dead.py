@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.cli.output import print_json, print_work
 from roomkit_core.cli.session import DEFAULT_STORE, AsJson, StorePath, beside, command
 from roomkit_core.engine.pure.views import view_of

@@ -11,7 +11,7 @@ from typing import Annotated, ParamSpec, TypeVar
 import anyio
 import typer
 
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.engine.verbs.desk import Desk
 from roomkit_core.errors import (
     ChannelNotFoundError,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from roomkit_core.builtin import sqlite_checkpoints
-from roomkit_core.builtin.sqlite_connection import connect
+from roomkit_core.builtin.sqlite import checkpoints as sqlite_checkpoints
+from roomkit_core.builtin.sqlite.connection import connect
 from roomkit_core.models.changes import Value
 from tests.stores.makers import Writer
 from tests.support.sqlite import Statements, opened

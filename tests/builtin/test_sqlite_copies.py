@@ -10,9 +10,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from roomkit_core.builtin.sqlite_check import check
-from roomkit_core.builtin.sqlite_copies import backup, restore
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.check import check
+from roomkit_core.builtin.sqlite.copies import backup, restore
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.errors import StoreBusyError, StoreError
 from roomkit_core.interfaces.store import WorkFilter
 from roomkit_core.models.changes import Value

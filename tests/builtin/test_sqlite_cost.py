@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from roomkit_core.builtin import sqlite_claims
-from roomkit_core.builtin.sqlite_rows import COLUMNS
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite import claims as sqlite_claims
+from roomkit_core.builtin.sqlite.rows import COLUMNS
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.interfaces.store import Cutoffs, WorkFilter
 from roomkit_core.models.changes import ChangeSet, KeyResult
 from roomkit_core.models.packing import pack_event

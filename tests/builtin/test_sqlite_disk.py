@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from roomkit_core.builtin.sqlite_check import check
+from roomkit_core.builtin.sqlite.check import check
 from tests.support.require import require_program
 from tests.support.sqlite import opened
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from roomkit_core.builtin.sqlite_check import check
-from roomkit_core.builtin.sqlite_connection import connect
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.check import check
+from roomkit_core.builtin.sqlite.connection import connect
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.errors import ConfigError, StoreError
 from roomkit_core.models.changes import Committed, Value
 from tests.stores.makers import Writer, text_event

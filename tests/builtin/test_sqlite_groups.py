@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.errors import StoreError
 from roomkit_core.interfaces.store import Known, Ticket, WorkFilter
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Discharge, KeyResult, Refused, Value

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.errors import StoreError
 from roomkit_core.interfaces.store import Accepted, Known
 from roomkit_core.models.changes import Withdrawal

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from roomkit_core.builtin.sqlite_connection import connect, create_file
-from roomkit_core.builtin.sqlite_migrations import migrate, pending, plan_migrations
-from roomkit_core.builtin.sqlite_schema import APPLICATION_ID, MIGRATIONS, Migration
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.connection import connect, create_file
+from roomkit_core.builtin.sqlite.migrations import migrate, pending, plan_migrations
+from roomkit_core.builtin.sqlite.schema import APPLICATION_ID, MIGRATIONS, Migration
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.errors import StoreError
 from tests.stores.makers import Writer
 from tests.support.sqlite import opened
@@ -120,8 +120,8 @@ def test_a_migration_that_fails_leaves_the_state_before_it(path: str, db: sqlite
 
 KILLED = """
 import os, signal, sys
-from roomkit_core.builtin import sqlite_migrations
-from roomkit_core.builtin.sqlite_connection import connect, create_file
+from roomkit_core.builtin.sqlite import migrations as sqlite_migrations
+from roomkit_core.builtin.sqlite.connection import connect, create_file
 
 path, at = sys.argv[1], int(sys.argv[2])
 create_file(path)

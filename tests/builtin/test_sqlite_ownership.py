@@ -13,9 +13,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from roomkit_core.builtin.sqlite_check import check
-from roomkit_core.builtin.sqlite_connection import create_file
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.check import check
+from roomkit_core.builtin.sqlite.connection import create_file
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.errors import StoreBusyError, StoreError, UnsupportedError
 from roomkit_core.interfaces.store import Accepted
 from roomkit_core.models.content import TextContent

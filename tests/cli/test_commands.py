@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from roomkit_core import SQLiteStore, __version__
-from roomkit_core.builtin.sqlite_connection import connect
+from roomkit_core.builtin.sqlite.connection import connect
 from tests.cli.conftest import Left, Run
 
 Json = Callable[..., Any]

@@ -17,7 +17,7 @@ import anyio.lowlevel
 import pytest
 
 from roomkit_core import RoomKit, RoomTimers, SQLiteStore, WorkKind
-from roomkit_core.builtin.sqlite_rows import COLUMNS
+from roomkit_core.builtin.sqlite.rows import COLUMNS
 from roomkit_core.models.ids import new_id
 from tests.support.channels import LiveProbe, ScriptedChannel, message
 from tests.support.kits import make_room, open_kit

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from roomkit_core import Health, RoomKit, StoreError
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from tests.support.channels import LiveProbe, message
 from tests.support.clock import VirtualClock
 from tests.support.homes import Home

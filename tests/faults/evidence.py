@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from roomkit_core import WorkRow
-from roomkit_core.builtin.sqlite_rows import COLUMNS, unpack_row
+from roomkit_core.builtin.sqlite.rows import COLUMNS, unpack_row
 from tests.faults.history import History
 
 Line = dict[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from roomkit_core import WorkKind, WorkRow, WorkState
-from roomkit_core.builtin.sqlite_check import check
+from roomkit_core.builtin.sqlite.check import check
 from tests.faults.evidence import Case, Event, Line
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from roomkit_core.builtin.sqlite_rows import INSERT, insert_values, pack_work
+from roomkit_core.builtin.sqlite.rows import INSERT, insert_values, pack_work
 from roomkit_core.models.work import WorkKind, WorkRow
 
 

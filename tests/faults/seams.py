@@ -11,12 +11,14 @@ from functools import partial, wraps
 from typing import Any
 
 from roomkit_core import RoomStatus, WorkKind, WorkState
-from roomkit_core.builtin import sqlite_claims, sqlite_file, sqlite_rooms
-from roomkit_core.builtin.sqlite_batch import Batch
-from roomkit_core.builtin.sqlite_file import StoreFile
-from roomkit_core.builtin.sqlite_group import GroupCommit
-from roomkit_core.builtin.sqlite_outcomes import Settlement
-from roomkit_core.builtin.sqlite_schema import MIGRATIONS, Migration
+from roomkit_core.builtin.sqlite import claims as sqlite_claims
+from roomkit_core.builtin.sqlite import file as sqlite_file
+from roomkit_core.builtin.sqlite import rooms as sqlite_rooms
+from roomkit_core.builtin.sqlite.batch import Batch
+from roomkit_core.builtin.sqlite.file import StoreFile
+from roomkit_core.builtin.sqlite.group import GroupCommit
+from roomkit_core.builtin.sqlite.outcomes import Settlement
+from roomkit_core.builtin.sqlite.schema import MIGRATIONS, Migration
 from roomkit_core.engine.flow.runners import Runners
 from roomkit_core.engine.steps.aftermath import Aftermath
 from roomkit_core.engine.steps.deliver import Deliver

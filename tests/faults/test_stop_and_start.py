@@ -14,7 +14,8 @@ import anyio.lowlevel
 import pytest
 
 from roomkit_core import Delivery, Receipt, RoomEvent, SQLiteStore, TextContent, WorkKind, WorkRow, WorkState
-from roomkit_core.builtin import sqlite_claims, sqlite_finding
+from roomkit_core.builtin.sqlite import claims as sqlite_claims
+from roomkit_core.builtin.sqlite import finding as sqlite_finding
 from tests.faults.owed import owe
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message, text_of
 from tests.support.kits import make_room, messages_of, open_kit, rows_of

@@ -177,7 +177,7 @@ MUTANTS = (
     ),
     Mutant(
         "C2: no guard on discharges",
-        f"{CORE}/builtin/memory_commit.py",
+        f"{CORE}/builtin/memory/commit.py",
         "        if not tables.work.is_held(row_id, token):\n            return _LOST\n",
         "        continue\n",
         "",
@@ -185,7 +185,7 @@ MUTANTS = (
     ),
     Mutant(
         "C5: a version without its epoch",
-        f"{CORE}/builtin/memory_commit.py",
+        f"{CORE}/builtin/memory/commit.py",
         "elif expected is not None and (record.epoch, record.commit_id) != expected:",
         "elif expected is not None and record.commit_id != expected[1]:",
         "",
@@ -266,7 +266,7 @@ MUTANTS = (
     ),
     Mutant(
         "C1: a key is only looked up, SQLite",
-        f"{CORE}/builtin/sqlite_keys.py",
+        f"{CORE}/builtin/sqlite/keys.py",
         'DECIDE = """INSERT INTO keys',
         'DECIDE = """INSERT OR REPLACE INTO keys',
         "SQLite or sqlite",
@@ -274,7 +274,7 @@ MUTANTS = (
     ),
     Mutant(
         "C2: no guard on discharges, SQLite",
-        f"{CORE}/builtin/sqlite_messages.py",
+        f"{CORE}/builtin/sqlite/messages.py",
         "    if not all(settle(session, [Settlement(*discharge) for discharge in discharges])):\n        raise Apart\n",
         "    settle(session, [Settlement(*discharge) for discharge in discharges])\n",
         "_c2_",
@@ -282,7 +282,7 @@ MUTANTS = (
     ),
     Mutant(
         "C5: a version without its epoch, SQLite",
-        f"{CORE}/builtin/sqlite_commit.py",
+        f"{CORE}/builtin/sqlite/commit.py",
         "elif expected is not None and head[:2] != expected:",
         "elif expected is not None and head[1] != expected[1]:",
         "SQLite or sqlite",
@@ -290,7 +290,7 @@ MUTANTS = (
     ),
     Mutant(
         "C5: a message's version without its epoch, SQLite",
-        f"{CORE}/builtin/sqlite_messages.py",
+        f"{CORE}/builtin/sqlite/messages.py",
         "AND epoch = ?4 AND",
         "AND ?4 = ?4 AND",
         "SQLite or sqlite",
@@ -298,7 +298,7 @@ MUTANTS = (
     ),
     Mutant(
         "L3: whoever owned a row once may settle it, SQLite",
-        f"{CORE}/builtin/sqlite_outcomes.py",
+        f"{CORE}/builtin/sqlite/outcomes.py",
         "row is not None and row.token == settlement.token and",
         "row is not None and",
         "SQLite or sqlite",
@@ -306,7 +306,7 @@ MUTANTS = (
     ),
     Mutant(
         "L6: whoever owned a row once may prolong it, SQLite",
-        f"{CORE}/builtin/sqlite_claims.py",
+        f"{CORE}/builtin/sqlite/claims.py",
         "WHERE id = ?2 AND token = ?3 AND",
         "WHERE id = ?2 AND ?3 = ?3 AND",
         "SQLite or sqlite",
@@ -353,21 +353,21 @@ MUTANTS = (
     ),
     Mutant(
         "crash: a queued row can be claimed",
-        f"{CORE}/builtin/sqlite_births.py",
+        f"{CORE}/builtin/sqlite/births.py",
         "        return fresh._replace(state=_PENDING, due=None), None\n",
         "        return fresh._replace(state=_PENDING, due=now), now\n",
         *CRASH,
     ),
     Mutant(
         "crash: always claimed at birth",
-        f"{CORE}/builtin/sqlite_births.py",
+        f"{CORE}/builtin/sqlite/births.py",
         "is_head=packed.lane is None or packed.lane not in busy",
         "is_head=True",
         *CRASH,
     ),
     Mutant(
         "crash: no mark on takeover",
-        f"{CORE}/builtin/sqlite_claims.py",
+        f"{CORE}/builtin/sqlite/claims.py",
         "maybe_sent=row.maybe_sent or row.state is not _PENDING,",
         "maybe_sent=row.maybe_sent,",
         *CRASH,
@@ -413,14 +413,14 @@ MUTANTS = (
     ),
     Mutant(
         "crash: a part that is through is not recorded",
-        f"{CORE}/builtin/sqlite_outcomes.py",
+        f"{CORE}/builtin/sqlite/outcomes.py",
         "            row = row._replace(parts_done=report.parts_done)\n",
         "            pass\n",
         *CRASH,
     ),
     Mutant(
         "crash: a settle does not let its lane go on",
-        f"{CORE}/builtin/sqlite_outcomes.py",
+        f"{CORE}/builtin/sqlite/outcomes.py",
         "            self._lanes.append((self._now, pack_lane(row.lane)))\n",
         "            pass\n",
         *CRASH,

@@ -16,7 +16,7 @@ from roomkit_core import (
     WorkRow,
     WorkState,
 )
-from roomkit_core.builtin import memory_rows
+from roomkit_core.builtin.memory import rows as memory_rows
 from tests.protocol.fleet import LEASE, Member, fleet
 from tests.protocol.providers import GUARANTEES, Phone, Provider, phone_of, phones
 from tests.stores.makers import AGAIN, Writer

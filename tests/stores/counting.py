@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any, TypeVar
 
-from roomkit_core.builtin.memory_store import InMemoryStore
+from roomkit_core.builtin.memory.store import InMemoryStore
 from roomkit_core.interfaces.store import Cutoffs
 from roomkit_core.models.base import evolve
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roomkit_core.builtin.memory_store import InMemoryStore
+from roomkit_core.builtin.memory.store import InMemoryStore
 from roomkit_core.interfaces.store import Cutoffs, WorkFilter
 from roomkit_core.models.changes import ABSENT, ChangeSet, KeyResult
 from roomkit_core.models.enums import EventStatus

@@ -7,7 +7,7 @@ from sys import getsizeof
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomkit_core.builtin.memory_shelves import Agenda, Index, Shelf
+from roomkit_core.builtin.memory.shelves import Agenda, Index, Shelf
 
 MANY = 500  # so that ranks are closed more than once
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from roomkit_core.builtin.memory_store import InMemoryStore
+from roomkit_core.builtin.memory.store import InMemoryStore
 from roomkit_core.errors import UnsupportedError
 from roomkit_core.interfaces.store import ConversationStore
 from tests.stores.clock import ManualClock

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from roomkit_core.builtin.memory_store import InMemoryStore
+from roomkit_core.builtin.memory.store import InMemoryStore
 from roomkit_core.interfaces.store import Cutoffs
 from roomkit_core.models.base import evolve
 from roomkit_core.models.changes import ABSENT, ChangeSet, KeyResult, Value, Withdrawal

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from roomkit_core.builtin.sqlite_check import check
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.check import check
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.interfaces.store import ConversationStore, Cutoffs
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.work import WorkState

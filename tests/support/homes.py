@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from roomkit_core import Channel, ConversationStore, InMemoryStore, RoomKit
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 from tests.support.clock import VirtualClock
 from tests.support.rooms import kit_with
 

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from roomkit_core.builtin.sqlite_file import StoreFile
-from roomkit_core.builtin.sqlite_rooms import EVENT_COLUMNS
-from roomkit_core.builtin.sqlite_session import Session
-from roomkit_core.builtin.sqlite_store import SQLiteStore
+from roomkit_core.builtin.sqlite.file import StoreFile
+from roomkit_core.builtin.sqlite.rooms import EVENT_COLUMNS
+from roomkit_core.builtin.sqlite.session import Session
+from roomkit_core.builtin.sqlite.store import SQLiteStore
 
 T = TypeVar("T")
 
