@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -105,7 +106,8 @@ def indexes(page: Page) -> list[int]:
 
 
 def wait_for(page: Page, text: str) -> None:
-    expect(page.locator("#log .bubble", has_text=text)).to_have_count(1)
+    whole = re.compile(re.escape(text) + r"(?!\d)")  # "ann 1" is not "ann 11"
+    expect(page.locator("#log .bubble", has_text=whole)).to_have_count(1)
 
 
 def test_two_windows_and_a_bot_talk_in_one_room(demo: Demo, window: Window) -> None:
