@@ -220,24 +220,27 @@ async def test_c3_a_refusal_is_keyed_discharges_its_row_and_is_not_decided_again
 
 
 @pytest.mark.parametrize("verdict", ["stored", "refused"])
-async def test_c3_a_journaled_message_that_is_a_repeat_is_discharged(verdict: str) -> None:
+@pytest.mark.parametrize("found", ["when it is looked up", "when it is committed"])
+async def test_c3_a_journaled_message_that_is_a_repeat_is_discharged(found: str, verdict: str) -> None:
     """Without: the row of what is decided already stays, is tried again, and ends in quarantine."""
     provider = Provider()
     async with fleet(phones(provider)) as all_of_them:
         a, b = all_of_them.a, all_of_them.b
         if verdict == "refused":
             await block(a)
-        looked = a.places.stop("looking up a key")
+        direct = b.places.stop("commit")
+        all_of_them.start(lambda: b.say("one", idempotency_key="k1"))
+        await direct.reached.wait()  # it has found no journal to wait for
+        journaled = a.places.stop("looking up a key" if found == "when it is looked up" else "commit")
         await a.accept("one", idempotency_key="k1")
-        await looked.reached.wait()  # the journal has it, and the same message comes by another way
-        all_of_them.start(lambda: b.say("one", idempotency_key="k1", sender_id="ann"))
+        await journaled.reached.wait()
+        direct.open()
         await all_of_them.rest()
-        looked.open()
-        await all_of_them.pass_time(1.0)
-        await all_of_them.rest()
+        journaled.open()
+        await all_of_them.pass_time(LEASE)
 
         [row] = await all_of_them.rows(WorkKind.INBOUND)
-        assert row.state is (DONE if verdict == "stored" else REFUSED)
+        assert (row.state, row.attempts) == (DONE if verdict == "stored" else REFUSED, 1)
         assert len(await all_of_them.texts()) == 1
 
 

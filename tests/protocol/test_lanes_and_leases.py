@@ -392,6 +392,37 @@ async def test_l5_a_provider_that_can_be_asked_is_asked_when_no_request_can_stil
         assert (await only_row(all_of_them)).state is SENT
 
 
+async def test_l5_a_takeover_waits_until_no_request_of_the_old_holder_can_land() -> None:
+    """Without: the call began late in the lease, is asked about when that ends, and lands after the resend."""
+    provider = Provider("reconcilable")
+
+    def make(member: Member) -> Iterable[Channel]:
+        phone = Phone(member, provider)
+        phone.quiet_time = 40.0
+        phone.behave = "late" if member.name == "a" else "send"
+        return (LiveProbe(), phone)
+
+    async with fleet(make) as all_of_them:
+        a = all_of_them.a
+        claimed = a.places.stop("committed", only=lambda changes: changes.work)
+        reply = a.places.stop("settle")
+        all_of_them.start(a.say, "one")
+        await claimed.reached.wait()
+        a.freeze()
+        await all_of_them.pass_time(40.0)
+        claimed.open()  # there is time for one call before the lease ends
+        await reply.reached.wait()
+        [request] = phone_of(a).on_its_way
+
+        await all_of_them.pass_time(phone_of(a).send_timeout + 39.0)
+        assert provider.asked == []
+        provider.take(request)
+        await all_of_them.until_over()
+
+        assert provider.effects == ["one"]
+        assert [(r.state, r.takeovers, r.maybe_sent) for r in await all_of_them.rows()] == [(SENT, 1, True)]
+
+
 async def test_l5_where_waiting_changes_nothing_nobody_waits() -> None:
     """A provider that neither remembers keys nor can be asked gets the marked resend when it is due."""
     provider = Provider()
