@@ -444,7 +444,7 @@ MUTANTS = (
     ),
     Mutant(
         "L1: no mark on takeover",
-        f"{CORE}/builtin/memory_rows.py",
+        f"{CORE}/builtin/memory/rows.py",
         "        fields[MAYBE_SENT] = True\n",
         "        pass\n",
         "_l1_",
@@ -452,7 +452,7 @@ MUTANTS = (
     ),
     Mutant(
         "L2: always claimed at birth",
-        f"{CORE}/builtin/memory_open.py",
+        f"{CORE}/builtin/memory/open.py",
         "        is_head = self._join(row)\n",
         "        is_head = self._join(row) or row.state is _IN_FLIGHT\n",
         "_l2_",
@@ -460,7 +460,7 @@ MUTANTS = (
     ),
     Mutant(
         "L3: no lane rule",
-        f"{CORE}/builtin/memory_open.py",
+        f"{CORE}/builtin/memory/open.py",
         "            lane[row.id] = None\n            return False\n",
         "            lane[row.id] = None\n            return True\n",
         "_l3_",
@@ -468,7 +468,7 @@ MUTANTS = (
     ),
     Mutant(
         "L3: the state decides and not the token",
-        f"{CORE}/builtin/memory_work.py",
+        f"{CORE}/builtin/memory/work.py",
         "if row is None or row.token != token or row.state is not _IN_FLIGHT:",
         "if row is None or row.state is not _IN_FLIGHT:",
         "_l3_",
@@ -492,7 +492,7 @@ MUTANTS = (
     ),
     Mutant(
         "L5: a takeover does not wait the quiet time",
-        f"{CORE}/builtin/memory_rows.py",
+        f"{CORE}/builtin/memory/rows.py",
         "        return row.lease_until + row.quiet\n",
         "        return row.lease_until\n",
         "_l5_",
@@ -532,7 +532,7 @@ MUTANTS = (
     ),
     Mutant(
         "L9: what is handed back has spent an attempt",
-        f"{CORE}/builtin/memory_work.py",
+        f"{CORE}/builtin/memory/work.py",
         "            fields[ATTEMPTS] = max(row.attempts - 1, 0)\n",
         "            pass\n",
         "_l9_",
@@ -548,7 +548,7 @@ MUTANTS = (
     ),
     Mutant(
         "L11: the last status wins",
-        f"{CORE}/builtin/memory_receipts.py",
+        f"{CORE}/builtin/memory/receipts.py",
         "    return other if _RANKS[other] > _RANKS[one] else one\n",
         "    return other\n",
         "_l11_",
@@ -588,7 +588,7 @@ MUTANTS = (
     ),
     Mutant(
         "C1: the key is only looked up",
-        f"{CORE}/builtin/memory_commit.py",
+        f"{CORE}/builtin/memory/commit.py",
         "        result = tables.keys.find(key)\n        if result is not None:\n",
         "        result = tables.keys.find(key)\n        if result is None and False:\n",
         "_c1_",
@@ -596,7 +596,7 @@ MUTANTS = (
     ),
     Mutant(
         "C2: no guard on discharges, and two kits",
-        f"{CORE}/builtin/memory_commit.py",
+        f"{CORE}/builtin/memory/commit.py",
         "        if not tables.work.is_held(row_id, token):\n            return _LOST\n",
         "        continue\n",
         "_c2_",
@@ -612,7 +612,7 @@ MUTANTS = (
     ),
     Mutant(
         "C5: the version is not compared",
-        f"{CORE}/builtin/memory_commit.py",
+        f"{CORE}/builtin/memory/commit.py",
         "    elif expected is not None and (record.epoch, record.commit_id) != expected:\n",
         "    elif expected is not None and False:\n",
         "_c5_",
