@@ -107,7 +107,8 @@ def indexes(page: Page) -> list[int]:
 
 def wait_for(page: Page, text: str) -> None:
     whole = re.compile(re.escape(text) + r"(?!\d)")  # "ann 1" is not "ann 11"
-    expect(page.locator("#log .bubble", has_text=whole)).to_have_count(1)
+    # After several cuts in a row a client waits longer than the five seconds that Playwright has patience for.
+    expect(page.locator("#log .bubble", has_text=whole)).to_have_count(1, timeout=30_000)
 
 
 def test_two_windows_and_a_bot_talk_in_one_room(demo: Demo, window: Window) -> None:
