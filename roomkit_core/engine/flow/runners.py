@@ -149,9 +149,10 @@ class Runners:
             self.look(pool)
 
     async def release(self) -> None:
-        """Hand back what is claimed for this kit and in nobody's hands; for when none of its tasks runs any more.
+        """Hand back what is claimed for this kit; for when none of its tasks runs any more.
 
-        A task that is cancelled while the store claims a row for it never learns of the claim.
+        A task that is cancelled while the store claims a row for it never learns of the claim, and what is committed
+        while the kit is cancelled gets no runner for the rows that it claimed at their birth.
         """
         store, owner = self._ports.store, self._ports.owner
         await store.renew((), lease=self._ports.lease)  # a claim that was handed in is written when this is answered
@@ -159,7 +160,7 @@ class Runners:
         while rows := await store.list_work(where, limit=PAGE, after=after):
             after = rows[-1].id
             for row in rows:
-                if row.owner == owner and row.id not in self.holdings:
+                if row.owner == owner:
                     await store.settle(row.id, row.token, HANDED_BACK.outcome, due_in=HANDED_BACK.due_in)
 
     # --- who waits ---
