@@ -24,6 +24,7 @@ from roomkit_core import (
     WorkRow,
     WorkState,
 )
+from roomkit_core.engine.steps import run_hook
 from roomkit_core.engine.steps.run_hook import MAX_ATTEMPTS
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message, text_of
 from tests.support.homes import Home
@@ -181,7 +182,8 @@ async def test_it_is_tried_again_after_a_pause_until_it_returns(home: Home, fail
         assert told == [{"hook": "flaky", "error": error, "state": "pending"}] * 2
 
 
-async def test_the_pauses_grow(home: Home) -> None:
+async def test_the_pauses_double(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_hook, "random", lambda: 1.0)  # the whole pause, of which jitter takes a part otherwise
     moments: list[float] = []
     async with home.kit(LiveProbe()) as kit:
 
@@ -191,12 +193,12 @@ async def test_the_pauses_grow(home: Home) -> None:
             raise RuntimeError("no")
 
         await arrive(kit)
-        for _ in range(120):
+        for _ in range(130):
             await home.later(kit, 1)
 
         pauses = [after - before for before, after in pairwise(moments)]
-        assert 4 <= len(pauses) <= 12
-        assert pauses[-1] > 4 * pauses[0]
+        assert len(pauses) >= 5
+        assert all(after == 2 * before for before, after in pairwise(pauses))
 
 
 async def test_after_the_last_attempt_it_is_dead_and_the_next_message_has_its_turn(home: Home) -> None:
