@@ -517,8 +517,8 @@ MUTANTS = (
     Mutant(
         "L6: the tenure of a task that is over lives on",
         f"{ENGINE}/flow/holdings.py",
-        "        if self._live.get(hold.row_id) is hold:\n            del self._live[hold.row_id]\n",
-        "",
+        "            del self._live[hold.row_id]\n",
+        "            pass\n",
         "_l6_",
         PROTOCOL,
     ),
@@ -584,6 +584,22 @@ MUTANTS = (
         "            ports.background.watch(partial(ask, gate))\n",
         "            await ask(gate)\n",
         "_l14_",
+        PROTOCOL,
+    ),
+    Mutant(
+        "L14: the pump waits for what it forgets",
+        f"{ENGINE}/flow/chores.py",
+        "            ports.background.watch(forget)\n",
+        "            await forget()\n",
+        "_l14_",
+        PROTOCOL,
+    ),
+    Mutant(
+        "L1: a close hands back what was sent and is not recorded yet",
+        f"{ENGINE}/flow/runners.py",
+        "in (*unrecorded.get(row.id, ()), HANDED_BACK):\n",
+        "in (HANDED_BACK,):\n",
+        "at_the_very_end",
         PROTOCOL,
     ),
     Mutant(

@@ -99,7 +99,7 @@ class KitStore(InMemoryStore):
     ``commit``, ``claim``, ``settle``, ``renew``, ``accept`` are passed before something is written, ``committed``,
     ``claimed``, ``settled``, ``renewed``, ``accepted`` when it is, and the answer is on its way back;
     ``looking up a key`` is passed before an idempotency key is looked up, ``reading`` (with the method's name) before
-    rows or a room are read.
+    rows or a room are read, ``purge`` before what is old is forgotten.
     """
 
     def __init__(self, shared: InMemoryStore, places: Places) -> None:
@@ -146,6 +146,10 @@ class KitStore(InMemoryStore):
     async def load_room(self, *args: Any, **options: Any) -> RoomSnapshot | None:
         await self.places("reading", "load_room")
         return await super().load_room(*args, **options)
+
+    async def purge(self, *args: Any, **options: Any) -> int:
+        await self.places("purge")
+        return await super().purge(*args, **options)
 
     async def renew(self, *args: Any, **options: Any) -> list[str]:
         await self.places("renew", args[0])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from roomkit_core import Channel, HookExecution, HookTrigger, RoomEvent, TextContent, WorkKind, WorkState
+from roomkit_core import Channel, HookExecution, HookTrigger, RoomEvent, StoreError, TextContent, WorkKind, WorkState
 from tests.protocol.fleet import LEASE, Member, fleet, lose_holders
 from tests.protocol.providers import Provider, phone_of, phones
 from tests.support.channels import Answering, LiveProbe
@@ -204,3 +204,33 @@ async def test_a_record_that_the_store_does_not_take_ends_with_the_kit() -> None
         await all_of_them.pass_time(2 * LEASE)
 
         assert [(r.kit, r.is_marked) for r in provider.requests] == [("a", False), ("b", True)]
+
+
+@pytest.mark.parametrize("text", ["one", "one|two"])
+async def test_a_record_that_the_store_takes_at_the_very_end_is_not_made_a_row_that_was_never_tried(text: str) -> None:
+    """Without: what was claimed is handed back as it was, and the next kit sends it again as a first attempt."""
+    provider = Provider()
+    async with fleet(phones(provider)) as all_of_them:
+        a, b = all_of_them.a, all_of_them.b
+        b.freeze()
+        background = a.kit._engine.ports.background
+        is_well = False
+
+        async def fail_until_closed() -> None:
+            nonlocal is_well
+            if not is_well:
+                is_well = background.closed
+                raise StoreError("the disk is full", code="store.disk_full")
+
+        a.places.at("settle", fail_until_closed)
+        await a.say(text)
+        await all_of_them.rest()
+        all_of_them.start(a.kit.close, 0)
+        await wait_for(lambda: background.closed)
+        await all_of_them.pass_time(10.0)
+        b.thaw()
+        await all_of_them.pass_time(2 * LEASE)
+
+        provider.check_marks()
+        assert provider.firsts() == text.split("|")
+        assert set(await all_of_them.states()) == {SENT}

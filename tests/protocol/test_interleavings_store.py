@@ -242,8 +242,8 @@ async def test_31_a_claim_looks_at_heads_and_not_at_what_is_queued_behind_them(m
             seen += 1
             return ready_at(row)
 
-        for module in ("memory_queue", "memory_open"):
-            monkeypatch.setattr(f"roomkit_core.builtin.{module}.ready_at", count)
+        for module in ("queue", "open"):
+            monkeypatch.setattr(f"roomkit_core.builtin.memory.{module}.ready_at", count)
         claimed = await store.claim("kit", lease=60.0, limit=10)
         monkeypatch.undo()
         assert [row.id for row in claimed] == ["due"]

@@ -1030,8 +1030,11 @@ async def test_l14_a_provider_that_hangs_stops_neither_the_pump_nor_another_chan
         assert well.effects[-1] == "more"
 
 
-async def test_l14_a_channel_that_does_not_say_whether_it_is_ready_holds_up_no_other() -> None:
+async def test_l14_a_channel_that_does_not_say_whether_it_is_ready_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Without: the pump waits for an answer, and nobody's retries, rates and heartbeats run meanwhile."""
+    monkeypatch.setattr("roomkit_core.engine.verbs.channels.PATIENCE", 0.01)  # when it starts, it is waited for
     provider = Provider()
 
     class Silent(Phone):
@@ -1054,6 +1057,34 @@ async def test_l14_a_channel_that_does_not_say_whether_it_is_ready_holds_up_no_o
         assert provider.effects == ["one"]
         [row] = await all_of_them.rows(channel_id="silent")
         assert (row.state, row.attempts) == (PENDING, 0)
+
+
+async def test_l14_a_purge_that_takes_its_time_holds_up_neither_heartbeats_nor_retries() -> None:
+    """Without: after a long stop there is much to forget, and meanwhile every lease of the kit ends."""
+    provider = Provider()
+    async with fleet(phones(provider)) as all_of_them:
+        a, b = all_of_them.a, all_of_them.b
+        purge = a.places.stop("purge")
+        hold = a.places.stop("calling", only=lambda delivery: delivery.part.body == "long")
+        await make_room(b.kit, "other", "live", "phone")
+        await a.say("long", "other")
+        await hold.reached.wait()
+        await all_of_them.pass_time(61.0)
+        assert purge.arrivals == 1
+        b.freeze()
+        phone_of(a).behave = "later"
+        await a.say("one")
+        await all_of_them.rest()
+        phone_of(a).behave = "send"
+        await all_of_them.pass_time(2.0)
+        assert provider.effects == ["one"]
+        b.thaw()
+
+        await all_of_them.pass_time(3 * LEASE)
+
+        assert purge.arrivals == 1, "one at a time"
+        [row] = await all_of_them.rows(room_id="other")
+        assert (row.state, row.token, row.takeovers) == (IN_FLIGHT, 1, 0)
 
 
 @pytest.mark.parametrize("kind", [ChannelCategory.TRANSPORT, ChannelCategory.INTELLIGENCE])

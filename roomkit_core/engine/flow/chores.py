@@ -51,12 +51,25 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
     async def expire() -> None:
         await ports.store.expire(ports.time())
 
-    async def purge() -> None:
+    is_forgetting = False
+
+    async def forget() -> None:
+        nonlocal is_forgetting
         now = ports.time()
         keep = Retention
         cutoffs = Cutoffs(now - keep.settled, now - keep.dead, now - keep.bodies, now - keep.keys, now - keep.blocked)
-        while await ports.store.purge(cutoffs, limit=PURGE_LIMIT) >= PURGE_LIMIT and not ports.background.draining:
-            pass
+        try:
+            while await ports.store.purge(cutoffs, limit=PURGE_LIMIT) >= PURGE_LIMIT and not ports.background.draining:
+                pass
+        finally:
+            is_forgetting = False
+
+    async def purge() -> None:
+        """Beside the pump: after a long stop there is much to forget, and leases end meanwhile (PROTOCOL L14)."""
+        nonlocal is_forgetting
+        if not is_forgetting:
+            is_forgetting = True
+            ports.background.watch(forget)
 
     async def probe() -> None:
         """A store that could not write is asked whether it can again, so that the kit turns ready by itself."""

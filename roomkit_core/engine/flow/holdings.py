@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from roomkit_core.engine.state.pools import MARGIN
 from roomkit_core.errors import StaleLeaseError, StoreError
 from roomkit_core.interfaces.clock import Clock
 from roomkit_core.interfaces.store import ConversationStore
 from roomkit_core.models.work import WorkRow
+
+if TYPE_CHECKING:
+    from roomkit_core.engine.flow.work import Verdict
 
 log = logging.getLogger("roomkit.flow")
 
@@ -33,9 +37,10 @@ class Hold:
         is_calling: Whether a call to a provider is under way, so that nobody would know how it ended.
         has_called: Whether there was one.
         cancel: Ends the call that is under way, if there is one.
+        unrecorded: What is known about the row and the store does not know yet, in its order.
     """
 
-    __slots__ = ("cancel", "deadline", "has_called", "is_calling", "is_lost", "lease", "row_id", "token")
+    __slots__ = ("cancel", "deadline", "has_called", "is_calling", "is_lost", "lease", "row_id", "token", "unrecorded")
 
     def __init__(self, row: WorkRow, since: float, lease: float) -> None:
         self.row_id = row.id
@@ -46,6 +51,7 @@ class Hold:
         self.is_calling = False
         self.has_called = False
         self.cancel: Callable[[], None] | None = None
+        self.unrecorded: list[Verdict] = []
 
     def lose(self) -> None:
         """Another holder has the row: end what is under way."""
@@ -60,12 +66,16 @@ class Holdings:
     Args:
         store: Where they are renewed.
         clock: The kit's own clock.
+
+    Attributes:
+        unrecorded: Of tenures that are over, by row id: what the store did not take, because the kit was closed.
     """
 
     def __init__(self, store: ConversationStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._live: dict[str, Hold] = {}
+        self.unrecorded: dict[str, list[Verdict]] = {}
 
     def __len__(self) -> int:
         return len(self._live)
@@ -77,6 +87,7 @@ class Holdings:
         """Begin a tenure; None if it has begun before, or if an earlier one of the same row is still alive here."""
         if row.id in self._live:
             return None
+        self.unrecorded.pop(row.id, None)
         hold = self._live[row.id] = Hold(row, since, lease)
         return hold
 
@@ -93,6 +104,8 @@ class Holdings:
         """The task of the tenure is over."""
         if self._live.get(hold.row_id) is hold:
             del self._live[hold.row_id]
+            if hold.unrecorded:
+                self.unrecorded[hold.row_id] = hold.unrecorded
 
     async def ensure(self, hold: Hold, seconds: float) -> None:
         """Make sure that a call of ``seconds`` fits into the tenure; renews it where too little is left.

@@ -152,16 +152,20 @@ class Runners:
         """Hand back what is claimed for this kit; for when none of its tasks runs any more.
 
         A task that is cancelled while the store claims a row for it never learns of the claim, and what is committed
-        while the kit is cancelled gets no runner for the rows that it claimed at their birth.
+        while the kit is cancelled gets no runner for the rows that it claimed at their birth. Where the store did not
+        take a record, that is made first: it may say that the row was sent.
         """
         store, owner = self._ports.store, self._ports.owner
         await store.renew((), lease=self._ports.lease)  # a claim that was handed in is written when this is answered
+        unrecorded = self.holdings.unrecorded
         where, after = WorkFilter(states=frozenset({WorkState.IN_FLIGHT})), None
         while rows := await store.list_work(where, limit=PAGE, after=after):
             after = rows[-1].id
             for row in rows:
-                if row.owner == owner:
-                    await store.settle(row.id, row.token, HANDED_BACK.outcome, due_in=HANDED_BACK.due_in)
+                if row.owner != owner:
+                    continue
+                for outcome, due_in, parts_done in (*unrecorded.get(row.id, ()), HANDED_BACK):
+                    await store.settle(row.id, row.token, outcome, due_in=due_in, parts_done=parts_done)
 
     # --- who waits ---
 

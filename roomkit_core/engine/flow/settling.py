@@ -17,31 +17,31 @@ from roomkit_core.errors import StoreError
 
 log = logging.getLogger("roomkit.flow")
 
+SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 
 
 async def settle(ports: Ports, hold: Hold, verdict: Verdict) -> bool:
-    """Record the verdict, also where the caller is being cancelled.
+    """Record the verdict, and what is unrecorded of the same tenure before it; also where the caller is cancelled.
 
     Returns:
-        False if the row is not this tenure's any more, or if the kit was closed before the store took the record.
+        False if the row is not this tenure's any more, or if the kit was closed before the store took the record; then
+        it stays in ``hold.unrecorded``, for the last try of :meth:`Runners.release`.
     """
-    pause = 0.1
-    is_ours: bool | None = None
+    hold.unrecorded.append(verdict)
+    is_ours, pause = True, 0.0
     cancelled: BaseException | None = None
     with CancelScope(shield=True):
-        while is_ours is None:
+        while is_ours and hold.unrecorded:
             try:
-                is_ours = await ports.store.settle(
-                    hold.row_id, hold.token, verdict.outcome, due_in=verdict.due_in, parts_done=verdict.parts_done
-                )
+                if pause:
+                    await ports.clock.sleep_until(ports.clock.monotonic() + pause)
+                is_ours = await _record_first(ports, hold)
             except StoreError:
                 log.warning("the outcome of row %s could not be recorded", hold.row_id, exc_info=True)
                 if ports.background.closed:
-                    log.error("the outcome of row %s is lost; its lease ends and recovery takes over", hold.row_id)
-                    return False
-                await ports.clock.sleep_until(ports.clock.monotonic() + pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                    break
+                pause = min(max(pause * 2, SHORTEST_PAUSE), LONGEST_PAUSE)
             except BaseException as error:
                 if isinstance(error, Exception) or cancelled is not None:
                     raise
@@ -50,4 +50,14 @@ async def settle(ports: Ports, hold: Hold, verdict: Verdict) -> bool:
         raise cancelled
     if not is_ours:
         log.info("row %s is not ours any more", hold.row_id)
-    return bool(is_ours)
+    return is_ours and not hold.unrecorded
+
+
+async def _record_first(ports: Ports, hold: Hold) -> bool:
+    outcome, due_in, parts_done = hold.unrecorded[0]
+    is_ours = await ports.store.settle(hold.row_id, hold.token, outcome, due_in=due_in, parts_done=parts_done)
+    if is_ours:
+        del hold.unrecorded[0]
+    else:
+        hold.unrecorded.clear()
+    return is_ours
