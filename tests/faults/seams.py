@@ -118,7 +118,7 @@ def kind_of(request: Any) -> str | None:
         return _kind_of_batch(work.changes)
     if isinstance(work, partial):
         return {sqlite_claims.claim: "claim", sqlite_rooms.delete_room: "delete_room"}.get(work.func)
-    return "accept" if getattr(work, "__module__", "").endswith("sqlite_accept") else None
+    return "accept" if getattr(work, "__module__", "").endswith("sqlite.accept") else None
 
 
 def _kind_of_batch(changes: Any) -> str | None:

@@ -55,6 +55,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "work.failed": Explanation("The work on it failed in a way that nobody foresaw", f"{_LOOK}; it is tried again."),
     "cancelled": Explanation("It was cancelled by hand", _RETRY),
+    "event.never_sent": Explanation("The event was deleted before it was sent here, so there is nothing to take back"),
     "timer.none": Explanation("The room has no timers any more, or is closed"),
     "timer.replaced": Explanation("The room was given other timers"),
     # --- how a kit is
