@@ -24,6 +24,7 @@ from roomkit_core import (
     RoomContext,
     RoomEvent,
     RoomKit,
+    StoreError,
     Task,
     TextContent,
     Ticket,
@@ -698,3 +699,35 @@ async def test_bookkeeping_is_not_a_question() -> None:
 
         assert ai.asked == []
         assert all(event.type != EventType.MESSAGE for event in await timeline(kit))
+
+
+class Unanswering(InMemoryStore):
+    """Takes no answer: whatever would discharge a question fails for a passing reason."""
+
+    def submit(self, changes: ChangeSet) -> Ticket:
+        if changes.discharges:
+            raise StoreError("no answers today", code="store.io")
+        return super().submit(changes)
+
+
+async def test_nobody_waits_for_a_question_behind_one_that_is_asked_again_later() -> None:
+    """The answer to the first one could not be stored and comes again; the second one is queued behind it."""
+    reached, go_on = anyio.Event(), anyio.Event()
+
+    async def reply(event: RoomEvent) -> list[str]:
+        reached.set()
+        await go_on.wait()
+        return ["answer"]
+
+    async with kit_with(LiveProbe("live"), Answering(reply=reply), store=Unanswering()) as kit:
+        with anyio.fail_after(PATIENCE / 2):  # less than the patience of a caller
+            async with anyio.create_task_group() as group:
+                group.start_soon(hear, kit, "one")
+                await reached.wait()
+                group.start_soon(hear, kit, "two")
+                await anyio.wait_all_tasks_blocked()
+                go_on.set()
+        assert [(row.state, row.attempts) for row in await asks(kit)] == [
+            (WorkState.PENDING, 1),
+            (WorkState.PENDING, 0),
+        ]

@@ -327,4 +327,5 @@ async def test_24_a_direct_message_stands_behind_the_journal_of_both_kits() -> N
         assert [(result.blocked, result.reason) for result in results] == [(False, None)]
         assert await all_of_them.texts() == ["1", "2", "3"]
         assert await a.kit.process_inbound(message("4"), room_id="room", wait="committed")
+        await all_of_them.until_over()
         assert provider.effects == ["1", "2", "3", "4"]

@@ -183,7 +183,7 @@ class Runners:
                 following.queued_done()
 
     async def _let_go(self, lane: tuple[str, ...]) -> None:
-        """The lane goes on. Rows that another kit works on now are not waited for here any more."""
+        """The lane goes on, or its head waits for another try: nobody waits for what no live task here leads to."""
         for row_id, (following, row) in list(self._waiting.items()):
             if row.lane != lane:
                 continue
@@ -192,9 +192,16 @@ class Runners:
             except StoreError:  # nobody knows; whoever waits does so until its patience is over
                 log.warning("it cannot be read whether row %s goes on here", row_id, exc_info=True)
                 continue
-            is_theirs = not found or not found[0].is_open or found[0].owner not in (None, self._ports.owner)
-            if is_theirs and self._waiting.pop(row_id, None) is not None:
+            if self._leads_to(found[0] if found else None):
+                continue
+            if self._waiting.pop(row_id, None) is not None:
                 following.queued_done()
+
+    def _leads_to(self, row: WorkRow | None) -> bool:
+        """Whether a live task of this kit leads to the row; one that is due is taken up by whoever looks next."""
+        if row is None or not row.is_open or row.owner not in (None, self._ports.owner):
+            return False
+        return row.due is not None or row.state is not WorkState.PENDING or row.lane in self._live
 
     # --- one runner ---
 
