@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -734,7 +734,8 @@ async def test_what_went_well_is_told_from_arrival_to_receipt_and_has_no_cause()
         await kit.attach_channel("room", "sms", route=Route(address="+1555", participant_id="bea"))
         accepted = await accept(kit, provider_message_id="SM1")
         await kit.idle()
-        report = DeliveryStatus(channel_id="sms", provider="acme", message_id="sms-1", status="delivered")
+        at = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+        report = DeliveryStatus(channel_id="sms", provider="acme", message_id="sms-1", status="delivered", timestamp=at)
         await kit.process_delivery_status(report)
 
         story = await kit.deliveries.why("SM1")
@@ -747,12 +748,14 @@ async def test_what_went_well_is_told_from_arrival_to_receipt_and_has_no_cause()
         "brought in after 1 attempt",
         f"let in and stored as event {story.event_id}, index 3 of room 'room'",
         "delivery on 'sms' to +1555: sent",
-        "provider's id sms-1; the provider reports: delivered",
+        "provider's id sms-1",
+        "the provider reports: delivered",
         "question on 'ai': answered",
         "led to event ",
         " by 'ai', index 4, stored; 1 delivery sent",
     ):
         assert told in text
+    assert [step.at for step in story.steps if step.text.startswith("the provider reports")] == [at]
     order = [text.index(told) for told in ("arrived on", "accepted into", "let in", "delivery on", "led to event")]
     assert order == sorted(order)
 

@@ -172,10 +172,10 @@ def _life(row: WorkRow, facts: Facts) -> Iterable[StoryStep]:
     elif not history or history[-1].state is not row.state:
         yield StoryStep(at=moment(row.settled_at), text=_end(row), work_id=row.id, code=row.code, level=1)
     if row.kind is WorkKind.DELIVERY and row.provider_ids:
-        text = f"provider's id {', '.join(row.provider_ids)}"
-        if row.receipt_rank != "none":
-            text += f"; the provider reports: {row.receipt_rank}"
-        yield StoryStep(text=text, work_id=row.id, level=1)
+        yield StoryStep(text=f"provider's id {', '.join(row.provider_ids)}", work_id=row.id, level=1)
+    if row.receipt_rank != "none":
+        text = f"the provider reports: {row.receipt_rank}"
+        yield StoryStep(at=moment(row.receipt_at), text=text, work_id=row.id, level=1)
 
 
 def _attempt(attempt: Attempt) -> StoryStep:
