@@ -27,6 +27,8 @@ from roomkit_core import (
     Receipt,
     Rendering,
     RetryPolicy,
+    RoomContext,
+    RoomEvent,
     RoomKit,
     Route,
     SQLiteStore,
@@ -758,6 +760,25 @@ async def test_what_went_well_is_told_from_arrival_to_receipt_and_has_no_cause()
     assert [step.at for step in story.steps if step.text.startswith("the provider reports")] == [at]
     order = [text.index(told) for told in ("arrived on", "accepted into", "let in", "delivery on", "led to event")]
     assert order == sorted(order)
+
+
+async def test_what_it_led_to_in_another_room_belongs_to_its_story() -> None:
+    async with open_kit(LiveProbe(), ScriptedChannel("sms")) as kit:
+        await make_room(kit, "room", "live")
+        await make_room(kit, "other", "live", "sms")
+
+        @kit.hook(HookTrigger.BEFORE_BROADCAST)
+        async def pass_on(event: RoomEvent, context: RoomContext) -> HookResult:
+            if event.room_id == "room":
+                await kit.send_event("other", "live", TextContent(body="passed on"))
+            return HookResult.allow()
+
+        result = await kit.process_inbound(message(), room_id="room")
+        assert result.event is not None
+        story = await kit.deliveries.why(result.event.id)
+
+    [passed] = [step.text for step in story.steps if step.text.startswith("led to event ")]
+    assert "by 'live', index 2 of room 'other', stored; 1 delivery sent" in passed
 
 
 @pytest.mark.parametrize("keeps", ["in memory", "in a file"])

@@ -226,7 +226,8 @@ def _linked(facts: Facts) -> Iterable[StoryStep]:
     """What came of it in the timeline."""
     for event, rows in list(facts.linked)[:MOST_ROWS]:
         how = "BLOCKED" if event.status is EventStatus.BLOCKED else "stored"
-        text = f"led to event {event.id} by {event.source.channel_id!r}, index {event.index}, {how}"
+        where = "" if facts.event is None or event.room_id == facts.event.room_id else f" of room {event.room_id!r}"
+        text = f"led to event {event.id} by {event.source.channel_id!r}, index {event.index}{where}, {how}"
         yield StoryStep(at=event.created_at, text=text + (f"; {_counted(rows)}" if rows else ""))
     if len(facts.linked) > MOST_ROWS:
         yield StoryStep(text=f"and to {len(facts.linked) - MOST_ROWS} events more")
