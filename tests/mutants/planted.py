@@ -548,8 +548,8 @@ MUTANTS = (
     ),
     Mutant(
         "L11: the last status wins",
-        f"{CORE}/builtin/memory/receipts.py",
-        "    return other if _RANKS[other] > _RANKS[one] else one\n",
+        f"{CORE}/interfaces/store_types.py",
+        "    return other if _RANKS[other.rank] > _RANKS[one.rank] else one\n",
         "    return other\n",
         "_l11_",
         PROTOCOL,
