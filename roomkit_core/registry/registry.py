@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
 
 from roomkit_core.errors import PluginError
 from roomkit_core.plugin import HookRegistrar
 from roomkit_core.registry import lookup
 from roomkit_core.registry.admission import Admission
+from roomkit_core.registry.bringing import Bringing
 from roomkit_core.registry.catalog import Catalog, CatalogEntry
 from roomkit_core.registry.contributions import CommandEntry, Contributions, RouteEntry
 from roomkit_core.registry.discovery import Candidate
-from roomkit_core.registry.imports import import_name
 from roomkit_core.registry.lifecycle import Lifecycle
 from roomkit_core.registry.loader import Loader
-from roomkit_core.registry.report import PluginReport, PluginState, Refused, describe
+from roomkit_core.registry.report import PluginReport, PluginState, Refused
 from roomkit_core.registry.settings import settings_of
 from roomkit_core.registry.shelf import Shelf
-from roomkit_core.registry.targets import import_target
 
 if TYPE_CHECKING:
     from roomkit_core.interfaces.kit import KitProtocol
-
-T = TypeVar("T")
 
 
 class PluginRegistry:
@@ -53,6 +49,7 @@ class PluginRegistry:
         self._catalog = Catalog(self._shelf.records)
         self._lifecycle = Lifecycle(self._loader)
         self._contributions = Contributions(self._loader, self._shelf.records)
+        self._bringing = Bringing(self._shelf)
         self._resolved: dict[tuple[str, str, str], Any] = {}
 
     def load(self, plugin: object, *, required: bool = True) -> PluginReport:
@@ -120,11 +117,17 @@ class PluginRegistry:
         entry = self.find(kind, name)
         key = (entry.plugin, kind, entry.component.name)
         if key not in self._resolved:
-            component = entry.component
-            label = f"{component.kind} {component.name!r} cannot be imported from {component.target}"
-            self._resolved[key] = self._bring(entry.plugin, label, partial(import_target, component))
+            self._resolved[key] = self._bringing.component(entry)
         self._shelf.working(entry.plugin).in_use = True
         return self._resolved[key]
+
+    def examine(self) -> tuple[PluginError, ...]:
+        """Import all that the loaded plugins name, use none of it, and return what is wrong. Never raises.
+
+        Components have to be of the class of their kind; commands and the models of configurations have to import. What
+        is found is in :meth:`report`, too, the first of each plugin.
+        """
+        return tuple(self._bringing.examine(self.components(), self.commands()))
 
     def commands(self) -> tuple[CommandEntry, ...]:
         """What the loaded plugins add to the ``roomkit`` command. Imports no command. Never raises.
@@ -139,9 +142,7 @@ class PluginRegistry:
         Raises:
             PluginError: Its target does not import. The plugin is then reported as TARGET_ERROR.
         """
-        command = entry.command
-        label = f"command {command.name!r} cannot be imported from {command.target}"
-        return self._bring(entry.plugin, label, partial(import_name, command.target))
+        return self._bringing.command(entry)
 
     def routes(self) -> tuple[RouteEntry, ...]:
         """What the plugins serve that the kit names or of which it uses a component. Imports no route.
@@ -159,14 +160,7 @@ class PluginRegistry:
         Raises:
             PluginError: Its target does not import or raises. The plugin is then reported as TARGET_ERROR.
         """
-        target = entry.route.target
-
-        def build() -> Any:
-            make = import_name(target) if isinstance(target, str) else target
-            return make(kit)  # type: ignore[operator]  # the plugin said that it is to be called
-
-        name = target if isinstance(target, str) else getattr(target, "__qualname__", repr(target))
-        return self._bring(entry.plugin, f"route {entry.route.path} cannot be made by {name}", build)
+        return self._bringing.route(entry, kit)
 
     def configure(self, plugin_id: str, settings: object) -> None:
         """Give a loaded plugin its settings: what its own model made of them. Implementations called later get them.
@@ -248,21 +242,3 @@ class PluginRegistry:
             timeout: Seconds for each implementation.
         """
         await self._lifecycle.shutdown(kit, timeout)
-
-    def _bring(self, plugin_id: str, label: str, bring: Callable[[], T]) -> T:
-        try:
-            return bring()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # as in the loader: sys.exit() in a module is that module's failure
-            reason = f"{label}: {describe(error)}"
-            record = self._shelf.working(plugin_id)
-            record.fail(PluginState.TARGET_ERROR, reason, error)
-            origin = f" ({record.source.origin})" if record.source else ""
-            raise PluginError(
-                f"plugin {plugin_id!r}{origin}: {reason}",
-                plugin=plugin_id,
-                state=record.state,
-                code="plugin.target",
-                hint="Install what it needs; the plugin's README says what.",
-            ) from error
