@@ -11,16 +11,18 @@ from typing import Annotated
 import typer
 
 from roomkit_core import __version__
-from roomkit_core.cli import database, dead, deliveries, looking
+from roomkit_core.cli import database, dead, deliveries, looking, plugins
+from roomkit_core.cli.contributed import PluginGroup
 
 app = typer.Typer(
     name="roomkit",
-    help="Look at a RoomKit store and at what is owed in it, also beside a running server.",
+    cls=PluginGroup,
     epilog="Exit codes: 0 fine, 1 not found, 2 usage or refused, 3 the store cannot be used.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("plugins")(plugins.plugins)
 app.command("why")(looking.why)
 app.command("rooms")(looking.rooms)
 app.command("timeline")(looking.timeline)
@@ -41,4 +43,4 @@ def roomkit(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Look at a RoomKit store and at what is owed in it, also beside a running server."""
+    """Conversations across channels: look at plugins, at a store and at what is owed in it, beside a running server."""

@@ -56,13 +56,13 @@ def beside(path: str, role: str, job: Callable[[SQLiteStore, Desk], Awaitable[T]
     return anyio.run(run)
 
 
-def command(function: Callable[P, None]) -> Callable[P, None]:
+def command(function: Callable[P, T]) -> Callable[P, T]:
     """Let a command end with a message, a hint and an exit code where RoomKit raises; never with a traceback."""
 
     @functools.wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            function(*args, **kwargs)
+            return function(*args, **kwargs)
         except RoomKitError as error:
             _say(error.code, str(error), error.hint, as_json=bool(kwargs.get("as_json")))
             raise typer.Exit(_exit_code(error)) from None

@@ -14,9 +14,22 @@ The entry point has the plugin's id as its name. What may be implemented, and wh
 :mod:`roomkit_core.plugin.specs`.
 """
 
+from roomkit_core.plugin.command import Command
 from roomkit_core.plugin.component import Component, Kind
 from roomkit_core.plugin.info import API_VERSION, PluginInfo
 from roomkit_core.plugin.markers import hookimpl, hookspec
 from roomkit_core.plugin.registrar import HookRegistrar
+from roomkit_core.plugin.route import RouteAuth, RouteSpec
 
-__all__ = ["API_VERSION", "Component", "HookRegistrar", "Kind", "PluginInfo", "hookimpl", "hookspec"]
+__all__ = [
+    "API_VERSION",
+    "Command",
+    "Component",
+    "HookRegistrar",
+    "Kind",
+    "PluginInfo",
+    "RouteAuth",
+    "RouteSpec",
+    "hookimpl",
+    "hookspec",
+]

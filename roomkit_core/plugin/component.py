@@ -37,6 +37,7 @@ class Kind:
     CONTENT: Final = "content"
     SECRET: Final = "secret"
     BLOB_STORE: Final = "blob_store"
+    AUTH: Final = "auth"
 
 
 @dataclass(frozen=True, slots=True)

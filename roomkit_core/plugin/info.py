@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from roomkit_core.plugin.names import check_name, check_version
+from roomkit_core.plugin.names import check_name, check_target, check_version
 
 API_VERSION: Final = "1.0"
 """What this core offers to plugins. The minor grows with each addition, the major with each break.
@@ -25,16 +25,22 @@ class PluginInfo:
             number, not :data:`API_VERSION`: that one says what is installed and would agree with anything.
         summary: One line for people.
         homepage: Where people find more.
+        config: Where the model of the plugin's own settings is, as ``"package.module:Name"``; None if it has none. It
+            is called with the settings as keywords, without any where nobody gave some, and what it returns goes to
+            those implementations that have a parameter ``settings``. A pydantic model is meant, any callable will do.
 
     Raises:
-        ValueError: ``id`` or ``api`` does not have its form.
+        ValueError: ``id``, ``api`` or ``config`` does not have its form.
     """
 
     id: str
     api: str
     summary: str = ""
     homepage: str = ""
+    config: str | None = None
 
     def __post_init__(self) -> None:
         check_name(self.id, "plugin id")
         check_version(self.api, "plugin API version")
+        if self.config is not None:
+            check_target(self.config, "plugin configuration")

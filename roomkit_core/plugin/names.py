@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 _name = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _version = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+_command = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_path = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
 def check_name(value: object, what: str) -> str:
@@ -37,3 +39,17 @@ def check_target(value: object, what: str) -> str:
         if name.isidentifier() and all(part.isidentifier() for part in module.split(".")):
             return value
     raise ValueError(f'{value!r} is not a {what}: expected "package.module:Name"')
+
+
+def check_command(value: object, what: str) -> str:
+    """``value``, if it is a word of lowercase letters, digits and hyphens."""
+    if isinstance(value, str) and _command.fullmatch(value):
+        return value
+    raise ValueError(f"{value!r} is not a {what}: expected {_command.pattern}")
+
+
+def check_path(value: object, what: str) -> str:
+    """``value``, if it is of the form ``"/one/two"``: characters that need no escape, no slash at the end."""
+    if isinstance(value, str) and _path.fullmatch(value) and not {".", ".."} & set(value.split("/")):
+        return value
+    raise ValueError(f'{value!r} is not a {what}: expected "/name" or "/name/name"')

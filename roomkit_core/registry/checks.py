@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from typing import TypeVar
 
 import pluggy
 
-from roomkit_core.plugin import API_VERSION, Component, PluginInfo, specs
+from roomkit_core.plugin import API_VERSION, Command, Component, PluginInfo, RouteSpec, specs
 from roomkit_core.plugin.markers import PROJECT
-from roomkit_core.registry.report import PluginState
+from roomkit_core.registry.report import PluginState, Refused
 
-_SPECIFIED = tuple(name for name in vars(specs) if name.startswith(f"{PROJECT}_"))
+T = TypeVar("T")
 
-
-class Refused(Exception):
-    """A plugin is not taken; the exception behind it, if there is one, is the ``__cause__``."""
-
-    def __init__(self, state: PluginState, hint: str) -> None:
-        super().__init__(hint)
-        self.state = state
-        self.hint = hint
+SPECIFIED = tuple(name for name in vars(specs) if name.startswith(f"{PROJECT}_"))
 
 
 def info_of(plugin: object) -> PluginInfo | None:
@@ -56,21 +50,35 @@ def check_implementations(manager: pluggy.PluginManager, plugin: object) -> None
 
 def check_components(answers: Iterable[object]) -> tuple[Component, ...]:
     """All components of the answers, each (kind, name) once. Also raises what an answer raises while it is read."""
-    found: dict[tuple[str, str], Component] = {}
+    return _check_all(answers, Component, lambda found: f"{found.kind} {found.name!r}")
+
+
+def check_commands(answers: Iterable[object]) -> tuple[Command, ...]:
+    """All commands of the answers, each name once; raises as :func:`check_components`."""
+    return _check_all(answers, Command, lambda found: f"command {found.name!r}")
+
+
+def check_routes(answers: Iterable[object]) -> tuple[RouteSpec, ...]:
+    """All routes of the answers, each path once; raises as :func:`check_components`."""
+    return _check_all(answers, RouteSpec, lambda found: f"route {found.path!r}")
+
+
+def _check_all(answers: Iterable[object], kind: type[T], key: Callable[[T], str]) -> tuple[T, ...]:
+    found: dict[str, T] = {}
     for answer in answers:
         if not isinstance(answer, Iterable) or isinstance(answer, str):
-            raise TypeError(f"expected an iterable of Component, got {answer!r}")
-        for component in answer:
-            if not isinstance(component, Component):
-                raise TypeError(f"expected Component, got {component!r}")
-            if found.setdefault((component.kind, component.name), component) is not component:
-                raise ValueError(f"{component.kind} {component.name!r} is announced twice")
+            raise TypeError(f"expected an iterable of {kind.__name__}, got {answer!r}")
+        for item in answer:
+            if not isinstance(item, kind):
+                raise TypeError(f"expected {kind.__name__}, got {item!r}")
+            if found.setdefault(key(item), item) is not item:
+                raise ValueError(f"{key(item)} is announced twice")
     return tuple(found.values())
 
 
 def _misfits(manager: pluggy.PluginManager, plugin: object) -> Iterator[str]:
     implemented = {caller.name: caller for caller in manager.get_hookcallers(plugin) or ()}
-    for name in _SPECIFIED:
+    for name in SPECIFIED:
         if name not in implemented and inspect.isroutine(inspect.getattr_static(plugin, name, None)):
             yield f"{name} is not decorated with @hookimpl of roomkit_core.plugin and would never be called"
     for name, caller in implemented.items():
@@ -87,8 +95,8 @@ def _misfits(manager: pluggy.PluginManager, plugin: object) -> Iterator[str]:
 
 
 def _suggest(name: str) -> str:
-    close = get_close_matches(name, _SPECIFIED, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(_SPECIFIED)}"
+    close = get_close_matches(name, SPECIFIED, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(SPECIFIED)}"
 
 
 def _version(text: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import anyio
 
 from roomkit_core.errors import PluginError
 from roomkit_core.registry.loader import Loader
-from roomkit_core.registry.report import PluginRecord, PluginState, describe
+from roomkit_core.registry.report import PluginRecord, PluginState, require
 
 if TYPE_CHECKING:
     from roomkit_core.interfaces.kit import KitProtocol
@@ -23,12 +23,12 @@ class Lifecycle:
         self._started: list[PluginRecord] = []
 
     async def startup(self, records: Sequence[PluginRecord], kit: KitProtocol, timeout: float) -> None:
-        _require(records)
+        require(records)
         for record in records:
             if record.registered and await self._run(record, "roomkit_startup", kit, timeout, shield=False):
                 self._started.append(record)
         try:
-            _require(records)
+            require(records)
         except PluginError:
             await self.shutdown(kit, timeout)
             raise
@@ -44,23 +44,9 @@ class Lifecycle:
                 with anyio.move_on_after(timeout, shield=shield) as scope:
                     await implementation(kit=kit)
             except Exception as error:
-                record.fail(PluginState.HOOK_ERROR, f"{hook} failed: {describe(error)}", error)
+                record.blame(hook, error)
                 return False
             if scope.cancelled_caught:
                 record.fail(PluginState.HOOK_ERROR, f"{hook} did not return within {timeout:g} seconds", TimeoutError())
                 return False
         return True
-
-
-def _require(records: Sequence[PluginRecord]) -> None:
-    broken = [record for record in records if record.named and record.broken]
-    if broken:
-        first = broken[0]
-        reasons = "; ".join(str(record.report()) for record in broken)
-        raise PluginError(
-            f"the kit names plugins that do not work: {reasons}",
-            plugin=first.id,
-            state=first.state,
-            code="plugin.required",
-            hint=first.hint,
-        ) from first.exception

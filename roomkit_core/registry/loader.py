@@ -9,8 +9,9 @@ import pluggy
 
 from roomkit_core.plugin import Component, specs
 from roomkit_core.plugin.markers import PROJECT
-from roomkit_core.registry.checks import Refused, check_components, check_implementations, check_info
-from roomkit_core.registry.report import PluginRecord, PluginState, describe
+from roomkit_core.registry.checks import SPECIFIED, check_components, check_implementations, check_info
+from roomkit_core.registry.report import PluginRecord, PluginState, Refused, describe
+from roomkit_core.registry.settings import settings_of
 
 
 class Loader:
@@ -37,21 +38,27 @@ class Loader:
             self._register(record)
             record.components = self._announced(record)
         except Refused as refusal:
-            self.withdraw(record, refusal.state, refusal.hint, refusal.__cause__)
+            self.take_back(record)
+            record.fail(refusal.state, refusal.hint, refusal.__cause__)
 
-    def withdraw(self, record: PluginRecord, state: PluginState, hint: str, error: BaseException | None = None) -> None:
-        """Take back what was registered and leave the reason."""
+    def take_back(self, record: PluginRecord) -> None:
+        """Take back all that was registered of a plugin."""
         if record.registered:
             self._manager.unregister(record.plugin)
         record.registered = False
         record.components = ()
-        record.fail(state, hint, error)
+        record.commands = record.routes = None
+        record.implements = ()
 
     def implementations(self, record: PluginRecord, hook: str) -> Iterator[Callable[..., Any]]:
-        """The plugin's own implementations of one specification; each takes the specified arguments by name."""
+        """The plugin's own implementations of one specification; each takes the specified arguments by name.
+
+        ``settings`` are added, where an implementation has that parameter; it then also raises what
+        :func:`settings_of` raises.
+        """
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             if implementation.plugin is record.plugin:
-                yield _by_name(implementation)
+                yield _by_name(implementation, record)
 
     def _register(self, record: PluginRecord) -> None:
         try:
@@ -63,6 +70,7 @@ class Loader:
             hint = f"an implementation does not fit roomkit_core.plugin.specs: {describe(error)}"
             raise Refused(PluginState.INVALID_HOOKS, hint) from error
         check_implementations(self._manager, record.plugin)
+        record.implements = tuple(name for name in SPECIFIED if any(self.implementations(record, name)))
 
     def _announced(self, record: PluginRecord) -> tuple[Component, ...]:
         try:
@@ -83,8 +91,10 @@ def _import(bring: Callable[[], object]) -> object:
         raise Refused(PluginState.IMPORT_ERROR, hint) from error
 
 
-def _by_name(implementation: Any) -> Callable[..., Any]:
+def _by_name(implementation: Any, record: PluginRecord) -> Callable[..., Any]:
     def call(**arguments: object) -> Any:
+        if "settings" in implementation.argnames:
+            arguments["settings"] = settings_of(record)
         return implementation.function(*(arguments[name] for name in implementation.argnames))
 
     return call

@@ -44,7 +44,7 @@ def unknown_component(
         error = PluginError(message, plugin=first.id, code=_UNKNOWN, hint=hint)
     if suspects:
         broken = suspects[0]
-        message += ". Installed but broken: " + "; ".join(str(found.report()) for found in suspects)
+        message += ". Installed but not usable: " + "; ".join(str(found.report()) for found in suspects)
         error = PluginError(message, plugin=broken.id, state=broken.state, code=_UNKNOWN, hint=broken.hint)
         error.__cause__ = broken.exception
     return error
@@ -56,6 +56,22 @@ def unknown_plugin(plugin_id: str, installed: Sequence[Candidate]) -> PluginErro
     if close := get_close_matches(plugin_id, [candidate.id for candidate in installed]):
         message += f"; did you mean {_either(close)}?"
     return PluginError(message, plugin=plugin_id, code="plugin.not_installed", hint=_install())
+
+
+def not_working(plugin_id: str, known: Sequence[PluginRecord], installed: Sequence[Candidate]) -> PluginError:
+    """The plugin cannot be used: it is not loaded, broken, or not installed."""
+    if known:
+        broken = known[0]
+        error = PluginError(
+            f"the plugin cannot be used: {broken.report()}", plugin=plugin_id, state=broken.state, hint=broken.hint
+        )
+        error.__cause__ = broken.exception
+        return error
+    if any(candidate.id == plugin_id for candidate in installed):
+        hint = f"RoomKit(plugins=[{plugin_id!r}]) loads it; autoload=True loads all that is installed."
+        message = f"the plugin {plugin_id!r} is installed and not loaded"
+        return PluginError(message, plugin=plugin_id, code="plugin.not_loaded", hint=hint)
+    return unknown_plugin(plugin_id, installed)
 
 
 def _behind(

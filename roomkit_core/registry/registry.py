@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from roomkit_core.errors import PluginError
 from roomkit_core.plugin import HookRegistrar
 from roomkit_core.registry import lookup
+from roomkit_core.registry.admission import Admission
+from roomkit_core.registry.bringing import Bringing
 from roomkit_core.registry.catalog import Catalog, CatalogEntry
+from roomkit_core.registry.contributions import CommandEntry, Contributions, RouteEntry
 from roomkit_core.registry.discovery import Candidate
 from roomkit_core.registry.lifecycle import Lifecycle
 from roomkit_core.registry.loader import Loader
-from roomkit_core.registry.report import PluginReport, PluginState, describe
+from roomkit_core.registry.report import PluginReport, PluginState, Refused
+from roomkit_core.registry.settings import settings_of
 from roomkit_core.registry.shelf import Shelf
-from roomkit_core.registry.targets import import_target
 
 if TYPE_CHECKING:
     from roomkit_core.interfaces.kit import KitProtocol
@@ -28,21 +31,34 @@ class PluginRegistry:
 
     Args:
         candidates: The installed plugins; those of this Python environment if omitted, read at first need and once.
+        allow: Ids of the installed plugins that may be loaded; all if None. The others are reported as DISABLED, and
+            nothing of them is imported.
+        deny: Ids of installed plugins that may not, whatever ``allow`` says. Neither list is about plugins that code
+            passes in as objects, such as the built-in one.
     """
 
-    def __init__(self, candidates: Iterable[Candidate] | None = None) -> None:
+    def __init__(
+        self,
+        candidates: Iterable[Candidate] | None = None,
+        *,
+        allow: Collection[str] | None = None,
+        deny: Collection[str] = (),
+    ) -> None:
         self._loader = Loader()
-        self._shelf = Shelf(self._loader, candidates)
+        self._shelf = Shelf(self._loader, candidates, Admission(allow, deny))
         self._catalog = Catalog(self._shelf.records)
         self._lifecycle = Lifecycle(self._loader)
+        self._contributions = Contributions(self._loader, self._shelf.records)
+        self._bringing = Bringing(self._shelf)
         self._resolved: dict[tuple[str, str, str], Any] = {}
 
-    def load(self, plugin: object) -> PluginReport:
+    def load(self, plugin: object, *, required: bool = True) -> PluginReport:
         """Load a plugin that the kit names.
 
         Args:
             plugin: A module (or other object) with ``PLUGIN`` and implementations; or the id of an installed plugin, of
                 which only that one is imported. What is loaded already is only marked as named.
+            required: Whether the kit does not start if the plugin is broken. If false, that is a warning.
 
         Returns:
             What came of it. A broken plugin does not raise here: it stops :meth:`startup`.
@@ -54,6 +70,7 @@ class PluginRegistry:
         taken = shelf.take_installed(plugin) if isinstance(plugin, str) else [shelf.take_object(plugin)]
         for record in taken:
             record.named = True
+            record.required = required
         return taken[0].report()
 
     def discover(self) -> tuple[PluginReport, ...]:
@@ -100,8 +117,87 @@ class PluginRegistry:
         entry = self.find(kind, name)
         key = (entry.plugin, kind, entry.component.name)
         if key not in self._resolved:
-            self._resolved[key] = self._import(entry)
+            self._resolved[key] = self._bringing.component(entry)
+        self._shelf.working(entry.plugin).in_use = True
         return self._resolved[key]
+
+    def examine(self) -> tuple[PluginError, ...]:
+        """Import all that the loaded plugins name, use none of it, and return what is wrong. Never raises.
+
+        Components have to be of the class of their kind; commands and the models of configurations have to import. What
+        is found is in :meth:`report`, too, the first of each plugin.
+        """
+        return tuple(self._bringing.examine(self.components(), self.commands()))
+
+    def commands(self) -> tuple[CommandEntry, ...]:
+        """What the loaded plugins add to the ``roomkit`` command. Imports no command. Never raises.
+
+        A plugin that cannot say what it adds is reported as HOOK_ERROR, and adds nothing.
+        """
+        return self._contributions.commands()
+
+    def import_command(self, entry: CommandEntry) -> Any:
+        """Import a command: a function, or whatever else its target names.
+
+        Raises:
+            PluginError: Its target does not import. The plugin is then reported as TARGET_ERROR.
+        """
+        return self._bringing.command(entry)
+
+    def routes(self) -> tuple[RouteEntry, ...]:
+        """What the plugins serve that the kit names or of which it uses a component. Imports no route.
+
+        A plugin that cannot say what it serves is reported as HOOK_ERROR, and serves nothing.
+
+        Raises:
+            PluginError: Two plugins serve the same path; or a required plugin is broken.
+        """
+        return self._contributions.routes()
+
+    def build_route(self, entry: RouteEntry, kit: KitProtocol) -> Any:
+        """The ASGI application of a route for a kit; None if there is nothing to serve in this one.
+
+        Raises:
+            PluginError: Its target does not import or raises. The plugin is then reported as TARGET_ERROR.
+        """
+        return self._bringing.route(entry, kit)
+
+    def configure(self, plugin_id: str, settings: object) -> None:
+        """Give a loaded plugin its settings: what its own model made of them. Implementations called later get them.
+
+        Raises:
+            PluginError: No such plugin works.
+        """
+        self._shelf.working(plugin_id).settings = settings
+
+    def settings(self, plugin_id: str) -> Any:
+        """The plugin's settings: what :meth:`configure` was given, else what its model makes of nothing, else None.
+
+        Raises:
+            PluginError: No such plugin works; or its model needs settings, and it is then reported as CONFIG_ERROR.
+        """
+        record = self._shelf.working(plugin_id)
+        try:
+            return settings_of(record)
+        except Refused as refusal:
+            record.fail(refusal.state, refusal.hint, refusal.__cause__)
+            message = f"plugin {plugin_id!r}: {refusal.hint}"
+            raise PluginError(message, plugin=plugin_id, state=record.state, code="plugin.settings") from refusal
+
+    def report_config_error(self, plugin_id: str, hint: str, error: Exception | None = None) -> None:
+        """Record that the configuration of the plugin, or of one of its components, is not valid.
+
+        Other components stay usable. The kit does not start if it requires the plugin. A plugin that does not work for
+        another reason keeps that one.
+
+        Args:
+            plugin_id: The plugin.
+            hint: What is wrong and how to mend it, for people, without any value that may be secret.
+            error: What was raised, if anything; it is logged.
+        """
+        for record in self._shelf.records:
+            if record.id == plugin_id and record.registered:
+                record.fail(PluginState.CONFIG_ERROR, hint, error)
 
     def apply_hooks(self, registrar: HookRegistrar) -> None:
         """Let the named plugins register their message hooks, each plugin once. Never raises.
@@ -120,8 +216,8 @@ class PluginRegistry:
                 for register in self._loader.implementations(record, "roomkit_hooks"):
                     register(registrar=registrar)
             except Exception as error:
-                hint = f"roomkit_hooks failed: {describe(error)}"
-                self._loader.withdraw(record, PluginState.HOOK_ERROR, hint, error)
+                self._loader.take_back(record)
+                record.blame("roomkit_hooks", error)
 
     async def startup(self, kit: KitProtocol, *, timeout: float = 30.0) -> None:
         """Run ``roomkit_startup`` of each plugin, one after the other in the order of loading.
@@ -146,24 +242,3 @@ class PluginRegistry:
             timeout: Seconds for each implementation.
         """
         await self._lifecycle.shutdown(kit, timeout)
-
-    def _import(self, entry: CatalogEntry) -> Any:
-        component = entry.component
-        try:
-            return import_target(component)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # as in the loader: sys.exit() in a module is that module's failure
-            reason = (
-                f"{component.kind} {component.name!r} cannot be imported from {component.target}: {describe(error)}"
-            )
-            record = next(found for found in self._shelf.records if found.id == entry.plugin and found.registered)
-            record.fail(PluginState.TARGET_ERROR, reason, error)
-            origin = f" ({record.source.origin})" if record.source else ""
-            raise PluginError(
-                f"plugin {entry.plugin!r}{origin}: {reason}",
-                plugin=entry.plugin,
-                state=record.state,
-                code="plugin.target",
-                hint="Install what the component needs; the plugin's README says what.",
-            ) from error

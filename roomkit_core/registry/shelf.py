@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from roomkit_core.registry import lookup
+from roomkit_core.registry.admission import Admission
 from roomkit_core.registry.checks import info_of
 from roomkit_core.registry.discovery import Candidate, installed
 from roomkit_core.registry.loader import Loader
@@ -17,11 +18,13 @@ class Shelf:
     Args:
         loader: Loads and registers one plugin.
         candidates: The installed plugins; those of this Python environment if None, read at first need and once.
+        admission: Which of them may be loaded.
     """
 
-    def __init__(self, loader: Loader, candidates: Iterable[Candidate] | None) -> None:
+    def __init__(self, loader: Loader, candidates: Iterable[Candidate] | None, admission: Admission) -> None:
         self.records: list[PluginRecord] = []
         self._loader = loader
+        self._admission = admission
         self._candidates = None if candidates is None else tuple(candidates)
 
     @property
@@ -58,6 +61,14 @@ class Shelf:
             self._loader.load(record, lambda: plugin)
         return record
 
+    def working(self, plugin_id: str) -> PluginRecord:
+        """The registered plugin of this id. PluginError if there is none, with what is known of it."""
+        known = self._known(plugin_id)
+        for record in known:
+            if record.registered:
+                return record
+        raise lookup.not_working(plugin_id, known, self.installed)
+
     def _take(self, plugin_id: str) -> None:
         known = self._known(plugin_id)
         seen = [record.source for record in known]
@@ -68,7 +79,10 @@ class Shelf:
                 record.source = claims.pop()
         records = [PluginRecord(plugin_id, claim) for claim in claims]
         self.records += records
-        if len(records) > 1 or (records and known):
+        if objection := self._admission.objection(plugin_id):
+            for record in records:
+                record.fail(PluginState.DISABLED, objection)
+        elif len(records) > 1 or (records and known):
             self._refuse(records, known)
         else:
             for record, claim in zip(records, claims, strict=True):
