@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from roomkit_core import __version__
-from roomkit_core.cli import database, dead, deliveries, looking, plugins
+from roomkit_core.cli import database, dead, deliveries, doctor, looking, plugins
 from roomkit_core.cli.contributed import PluginGroup
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("plugins")(plugins.plugins)
+app.command("doctor")(doctor.doctor)
 app.command("why")(looking.why)
 app.command("rooms")(looking.rooms)
 app.command("timeline")(looking.timeline)

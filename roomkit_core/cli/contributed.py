@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Final
 
 import typer
@@ -11,9 +12,11 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from roomkit_core.cli.installed import installed_plugins
+from roomkit_core.cli.lists import usual_config
+from roomkit_core.cli.plugins import is_broken
 from roomkit_core.cli.session import command
-from roomkit_core.errors import PluginError
-from roomkit_core.registry import CommandEntry, PluginState
+from roomkit_core.errors import ConfigError, PluginError
+from roomkit_core.registry import CommandEntry, PluginRegistry, PluginState
 
 PANEL: Final = "Commands of plugins"
 
@@ -48,16 +51,16 @@ class PluginGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help, and a line about plugins that are missing from it because they are broken."""
-        broken = [report.id for report in installed_plugins().report() if _is_broken(report.state)]
+        broken = [report.id for report in _plugins().report() if is_broken(report)]
         if broken:
             self.epilog = f"{self.epilog}\n\nBroken plugins: {', '.join(broken)}. `roomkit plugins` says why."
         super().format_help(ctx, formatter)
 
     def _by_full_name(self) -> dict[str, CommandEntry]:
-        return {entry.full_name: entry for entry in installed_plugins().commands()}
+        return {entry.full_name: entry for entry in _plugins().commands()}
 
     def _shortest(self) -> dict[str, CommandEntry]:
-        entries = installed_plugins().commands()
+        entries = _plugins().commands()
         claims = Counter(entry.command.name for entry in entries)
         return {
             entry.full_name
@@ -67,7 +70,7 @@ class PluginGroup(TyperGroup):
         }
 
     def _absent(self, name: str) -> str:
-        claims = [entry.full_name for entry in installed_plugins().commands() if entry.command.name == name]
+        claims = [entry.full_name for entry in _plugins().commands() if entry.command.name == name]
         if claims:
             return f"{name!r} can be any of several commands: {', '.join(claims)}."
         message = f"There is no command {name!r}."
@@ -75,8 +78,8 @@ class PluginGroup(TyperGroup):
             message += f" Did you mean {' or '.join(repr(word) for word in close)}?"
         elif name in ELSEWHERE:
             message += f" It comes with {ELSEWHERE[name]}: pip install {ELSEWHERE[name]}"
-        for report in installed_plugins().report():
-            if _is_broken(report.state):
+        for report in _plugins().report():
+            if is_broken(report):
                 message += f"\nInstalled but not usable: {report}"
         return message
 
@@ -95,7 +98,7 @@ class _Contributed(TyperCommand):
 
 @command
 def _import(entry: CommandEntry) -> Any:
-    target = installed_plugins().import_command(entry)
+    target = _plugins().import_command(entry)
     if isinstance(target, typer.Typer):
         return get_command(target)
     if not callable(target):
@@ -111,5 +114,11 @@ def _import(entry: CommandEntry) -> Any:
     return get_command(alone)
 
 
-def _is_broken(state: PluginState) -> bool:
-    return state not in (PluginState.LOADED, PluginState.DISABLED)
+@cache
+def _plugins() -> PluginRegistry:
+    try:
+        return installed_plugins(usual_config())
+    except ConfigError as error:
+        # What may be loaded is not known, so nothing is. The core's own commands work.
+        typer.echo(f"error: {error} [{error.code}]\nwhat to do: {error.hint}", err=True)
+        return PluginRegistry([])
