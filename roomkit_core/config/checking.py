@@ -14,7 +14,6 @@ from roomkit_core.config.references import References
 from roomkit_core.errors import ConfigProblem
 from roomkit_core.models.settings import FOLDER
 
-
 LOOK = "`roomkit plugins` shows what is installed, and `roomkit doctor` what is wrong with it."
 
 
