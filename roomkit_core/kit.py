@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
@@ -14,6 +14,7 @@ from roomkit_core.engine.steps.inbound import Inbound
 from roomkit_core.engine.steps.send import outgoing
 from roomkit_core.engine.verbs import assembly
 from roomkit_core.engine.verbs.deliveries import Deliveries
+from roomkit_core.engine.verbs.plugins import Plugins
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.sending import send
 from roomkit_core.engine.verbs.state import KeyValue
@@ -33,9 +34,6 @@ from roomkit_core.models.health import Health
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
 from roomkit_core.models.message import Accepted, InboundMessage, InboundResult
 from roomkit_core.models.room import Room, RoomTimers
-
-if TYPE_CHECKING:
-    from roomkit_core.registry import PluginRegistry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -121,7 +119,7 @@ class RoomKit:
             telemetry=telemetry,
             orchestration=orchestration,
         )
-        self._plugins = assembly.load_plugins(plugins, autoload)
+        registry = assembly.load_plugins(plugins, autoload)
         given = assembly.Given(
             store,
             inbound_router,
@@ -133,8 +131,8 @@ class RoomKit:
             inbound_rate_limit,
             inbound_sender_rate_limit,
         )
-        self._engine = assembly.assemble(self, self._plugins, given)
-        self._plugins.apply_hooks(self)
+        self._engine = assembly.assemble(self, registry, given)
+        self._engine.plugins.apply_hooks(self)
 
     # ------------------------------------------------------------------------------------------------ its life
 
@@ -723,9 +721,9 @@ class RoomKit:
     # ------------------------------------------------------------------------------------------------ its parts
 
     @property
-    def plugins(self) -> PluginRegistry:
-        """What is loaded, what it offers and how it is doing."""
-        return self._plugins
+    def plugins(self) -> Plugins:
+        """What is loaded, what it offers, how it is doing, and how to change that while the kit runs."""
+        return self._engine.plugins
 
     @property
     def store(self) -> ConversationStore:

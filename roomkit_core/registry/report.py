@@ -115,6 +115,7 @@ class PluginRecord:
     in_use: bool = False
     registered: bool = False
     hooked: bool = False
+    hooks: tuple[Any, ...] = ()
 
     @property
     def broken(self) -> bool:
@@ -126,6 +127,10 @@ class PluginRecord:
         extra = {"plugin": self.id, "state": state.value}
         level = logging.INFO if state is PluginState.DISABLED else logging.WARNING
         _log.log(level, "plugin %s", self.report(), exc_info=error, extra=extra)
+
+    def recover(self) -> None:
+        """Forget what was wrong, before another attempt."""
+        self.state, self.hint, self.exception = PluginState.LOADED, "", None
 
     def blame(self, hook: str, error: Exception) -> None:
         """Record that an implementation of the plugin raised, or could not be called with what it wants."""
