@@ -56,9 +56,10 @@ class Changes:
             self._remove_hooks(record, ledger)
 
     async def start(self, plugin_id: str, kit: KitProtocol) -> None:
-        """Start the plugin, unless it was or does not work. What comes of it is in its report. Never raises."""
+        """Start the plugin, unless it was; take back one that does not start. Its report says so, nothing is raised."""
         for record in self._shelf.known(plugin_id):
-            await self._lifecycle.start_one(record, kit, STARTUP)
+            if not await self._lifecycle.start_one(record, kit, STARTUP):
+                self._loader.take_back(record)
 
     async def stop(self, plugin_id: str, kit: KitProtocol, ledger: HookLedger) -> None:
         """Remove the plugin's hooks, and shut it down if it was started. PluginError if there is no such plugin."""

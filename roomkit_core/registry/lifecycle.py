@@ -32,12 +32,14 @@ class Lifecycle:
             await self.shutdown(kit, timeout)
             raise
 
-    async def start_one(self, record: PluginRecord, kit: KitProtocol, timeout: float) -> None:
-        """Start a plugin that is registered and was not started yet."""
-        if not record.registered or record in self._started:
-            return
-        if await self._run(record, "roomkit_startup", kit, timeout, shield=False):
-            self._started.append(record)
+    async def start_one(self, record: PluginRecord, kit: KitProtocol, timeout: float) -> bool:
+        """Start a plugin that is registered and was not started yet. Whether it is started now."""
+        if record in self._started:
+            return True
+        if not record.registered or not await self._run(record, "roomkit_startup", kit, timeout, shield=False):
+            return False
+        self._started.append(record)
+        return True
 
     async def stop_one(self, record: PluginRecord, kit: KitProtocol, timeout: float) -> None:
         """Stop a plugin, if it was started."""
