@@ -190,6 +190,12 @@ class ConversationStore(ABC):
 
         The rank only grows. A report that comes before the delivery's own settle is kept and joined by it.
 
+        Args:
+            channel_id: The delivery's channel.
+            provider_id: What the provider calls it, or its own key.
+            rank: A value of :class:`ReceiptRank`.
+            at: When that was, as the provider says; microseconds. Kept beside the rank (``WorkRow.receipt_at``).
+
         Returns:
             Whether the rank of a known delivery grew.
         """

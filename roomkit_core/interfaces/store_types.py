@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 from roomkit_core.models.changes import Committed, Key, KeyResult, Refused
+from roomkit_core.models.enums import ReceiptRank
 from roomkit_core.models.room import Version
 from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
@@ -109,3 +110,23 @@ class Cutoffs(NamedTuple):
     bodies: int | None = None
     keys: int | None = None
     blocked: int | None = None
+
+
+_RANKS = {rank.value: place for place, rank in enumerate(ReceiptRank)}
+
+
+class Report(NamedTuple):
+    """What a provider says about a delivery.
+
+    Attributes:
+        rank: A value of :class:`ReceiptRank`.
+        at: When that was, as the provider says; microseconds.
+    """
+
+    rank: str
+    at: int | None
+
+
+def farther(one: Report, other: Report) -> Report:
+    """The one whose rank is later in the order of :class:`ReceiptRank`; of equals the first."""
+    return other if _RANKS[other.rank] > _RANKS[one.rank] else one

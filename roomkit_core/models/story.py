@@ -29,7 +29,7 @@ class WorkView(Base):
             got its outcome.
         code, reason: Why it stands there: for programs and for people.
         provider_ids: The provider's names of what was sent.
-        receipt_rank: What the provider reported later.
+        receipt_rank, receipt_at: What the provider reported later, and when that was, as it says.
         retry_of: The row that it is a retry of.
         correlation_id: The event with which its chain began.
     """
@@ -56,6 +56,7 @@ class WorkView(Base):
     reason: str | None = None
     provider_ids: tuple[str, ...] = ()
     receipt_rank: ReceiptRank = ReceiptRank.NONE
+    receipt_at: Time | None = None
     retry_of: str | None = None
     correlation_id: str | None = None
 

@@ -80,6 +80,7 @@ class WorkRow(NamedTuple):
     created_at: int = 0
     settled_at: int | None = None
     quiet: int = 0
+    receipt_at: int | None = None
 
     @property
     def is_open(self) -> bool:

@@ -187,7 +187,7 @@ async def test_a_full_disk_takes_nothing_that_was_acknowledged(store: SQLiteStor
     assert await bodies(store) == ["first", "second"]
 
 
-async def test_a_full_disk_fails_all_that_wait_for_the_same_transaction(store: SQLiteStore, writer: Writer) -> None:
+async def test_29_a_full_disk_fails_all_that_wait_for_the_same_transaction(store: SQLiteStore, writer: Writer) -> None:
     await set_pragma(store, "max_page_count = 1")
     small, large = (
         writer.batch(room_id=None, expected=None, kv={("plugin", name): Value(text)})

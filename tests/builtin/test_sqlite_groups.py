@@ -126,7 +126,7 @@ async def test_everything_that_writes_rides_in_the_same_transaction(store: SQLit
     assert await store.kv_get("plugin", "x") == "1"
 
 
-async def test_batches_of_one_room_are_written_in_the_order_in_which_they_were_handed_in(store: SQLiteStore) -> None:
+async def test_c7_batches_of_one_room_are_written_in_the_order_in_which_they_were_handed_in(store: SQLiteStore) -> None:
     (writer,) = await rooms(store, 1)
     assert writer.version is not None
     batches = []
@@ -150,7 +150,7 @@ async def test_batches_of_one_room_are_written_in_the_order_in_which_they_were_h
 # ------------------------------------------------------------------------------------------------ failing alone
 
 
-async def test_a_member_that_is_refused_or_wrong_fails_alone(store: SQLiteStore) -> None:
+async def test_c7_29_a_member_that_is_refused_or_wrong_fails_alone(store: SQLiteStore) -> None:
     writers = await rooms(store, 9)
     await writers[0].write(keys=(decided("used", room_id="room-0"),), work=(delivery(row_id="taken"),))
     repeated = message(writers[1])
@@ -211,7 +211,7 @@ async def test_a_settlement_that_cannot_be_written_takes_no_other_along(store: S
 # ------------------------------------------------------------------------------------------------ after the COMMIT
 
 
-async def test_no_answer_is_there_before_the_commit_not_even_a_refusal(store: SQLiteStore) -> None:
+async def test_c7_no_answer_is_there_before_the_commit_not_even_a_refusal(store: SQLiteStore) -> None:
     writers = await rooms(store, 3)
     tickets: list[Ticket] = []
     before: list[list[Any]] = []
@@ -255,7 +255,7 @@ async def test_a_known_message_is_answered_only_when_the_first_is_durable(store:
 # ------------------------------------------------------------------------------------------------ when COMMIT fails
 
 
-async def test_when_the_commit_fails_all_members_fail_and_nothing_is_written(store: SQLiteStore) -> None:
+async def test_c7_29_when_the_commit_fails_all_members_fail_and_nothing_is_written(store: SQLiteStore) -> None:
     writers = await rooms(store, 3)
     batches = [message(writer) for writer in writers]
     stale = message(writers[0])
@@ -308,7 +308,7 @@ async def test_a_failure_is_shown_until_a_write_goes_through_again(store: SQLite
 # ------------------------------------------------------------------------------------------------ waiting
 
 
-async def test_cancelling_a_waiter_withdraws_nothing_and_another_one_gets_the_answer(store: SQLiteStore) -> None:
+async def test_c7_29_cancelling_a_waiter_withdraws_nothing_and_another_one_gets_the_answer(store: SQLiteStore) -> None:
     writers = await rooms(store, 2)
 
     with held_up(store):

@@ -29,9 +29,11 @@ from roomkit_core import (
     Access,
     ChannelCategory,
     ChannelNotFoundError,
+    ConversationStore,
     ConversationTakenError,
     DuplicateError,
     InboundResult,
+    InMemoryStore,
     RoomClosedError,
     RoomEvent,
     RoomExistsError,
@@ -310,16 +312,20 @@ class RoomsMachine(RuleBasedStateMachine):
         self.model = Model()
         self.texts = count()
         self.made_up = 0
+        self.begin(InMemoryStore())
+
+    def begin(self, store: ConversationStore, **options: Any) -> None:
+        """A process begins on the store."""
         self.web, self.sms, self.mail = LiveProbe("web"), ScriptedChannel("sms"), ScriptedChannel("mail")
         self.ai = Answering(reply=lambda event: [f"answer to {text_of(event)}"] if self.is_question(event) else [])
-        self.portal.call(self._make)
+        self.portal.call(self._make, store, options)
         self.running, _ = self.portal.start_task(self.kit.run)
 
     def is_question(self, event: RoomEvent) -> bool:
         return text_of(event).startswith("?")
 
-    async def _make(self) -> None:
-        self.kit = RoomKit()
+    async def _make(self, store: ConversationStore, options: dict[str, Any]) -> None:
+        self.kit = RoomKit(store, **options)
         for channel in (self.web, self.sms, self.mail, self.ai):
             self.kit.register_channel(channel)
 
@@ -344,13 +350,16 @@ class RoomsMachine(RuleBasedStateMachine):
         return None, None
 
     async def _settle(self, verb: Callable[[], Awaitable[Any]]) -> Any:
-        for log in (self.web.seen, self.web.got, self.sms.sent, self.mail.sent, self.ai.asked):
-            log.clear()
+        self.forget_what_was_told()
         result = await verb()
         await self.kit.idle()
         return result
 
     # --- comparing ---
+
+    def forget_what_was_told(self) -> None:
+        for log in (self.web.seen, self.web.got, self.sms.sent, self.mail.sent, self.ai.asked):
+            log.clear()
 
     def told(self) -> Told:
         """Who the kit has told what, since the last verb."""
@@ -548,9 +557,9 @@ class RoomsMachine(RuleBasedStateMachine):
 
     @rule(room_id=room_ids, channel=channels, muted=st.booleans())
     def a_channel_is_muted(self, room_id: str, channel: str, muted: bool) -> None:
-        verb, kind = (self.kit.mute, "channel_muted") if muted else (self.kit.unmute, "channel_unmuted")
+        kind = "channel_muted" if muted else "channel_unmuted"
         self.do(
-            lambda: verb(room_id, channel),
+            lambda: (self.kit.mute if muted else self.kit.unmute)(room_id, channel),
             lambda: self.model.change(room_id, channel, kind, muted=muted),
         )
 

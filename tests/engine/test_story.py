@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from roomkit_core import (
     Receipt,
     Rendering,
     RetryPolicy,
+    RoomContext,
+    RoomEvent,
     RoomKit,
     Route,
     SQLiteStore,
@@ -734,7 +736,8 @@ async def test_what_went_well_is_told_from_arrival_to_receipt_and_has_no_cause()
         await kit.attach_channel("room", "sms", route=Route(address="+1555", participant_id="bea"))
         accepted = await accept(kit, provider_message_id="SM1")
         await kit.idle()
-        report = DeliveryStatus(channel_id="sms", provider="acme", message_id="sms-1", status="delivered")
+        at = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+        report = DeliveryStatus(channel_id="sms", provider="acme", message_id="sms-1", status="delivered", timestamp=at)
         await kit.process_delivery_status(report)
 
         story = await kit.deliveries.why("SM1")
@@ -747,14 +750,35 @@ async def test_what_went_well_is_told_from_arrival_to_receipt_and_has_no_cause()
         "brought in after 1 attempt",
         f"let in and stored as event {story.event_id}, index 3 of room 'room'",
         "delivery on 'sms' to +1555: sent",
-        "provider's id sms-1; the provider reports: delivered",
+        "provider's id sms-1",
+        "the provider reports: delivered",
         "question on 'ai': answered",
         "led to event ",
         " by 'ai', index 4, stored; 1 delivery sent",
     ):
         assert told in text
+    assert [step.at for step in story.steps if step.text.startswith("the provider reports")] == [at]
     order = [text.index(told) for told in ("arrived on", "accepted into", "let in", "delivery on", "led to event")]
     assert order == sorted(order)
+
+
+async def test_what_it_led_to_in_another_room_belongs_to_its_story() -> None:
+    async with open_kit(LiveProbe(), ScriptedChannel("sms")) as kit:
+        await make_room(kit, "room", "live")
+        await make_room(kit, "other", "live", "sms")
+
+        @kit.hook(HookTrigger.BEFORE_BROADCAST)
+        async def pass_on(event: RoomEvent, context: RoomContext) -> HookResult:
+            if event.room_id == "room":
+                await kit.send_event("other", "live", TextContent(body="passed on"))
+            return HookResult.allow()
+
+        result = await kit.process_inbound(message(), room_id="room")
+        assert result.event is not None
+        story = await kit.deliveries.why(result.event.id)
+
+    [passed] = [step.text for step in story.steps if step.text.startswith("led to event ")]
+    assert "by 'live', index 2 of room 'other', stored; 1 delivery sent" in passed
 
 
 @pytest.mark.parametrize("keeps", ["in memory", "in a file"])

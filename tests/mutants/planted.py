@@ -382,6 +382,23 @@ MUTANTS = (
         *CRASH,
     ),
     Mutant(
+        "state machine: an ask that its answer does not discharge",
+        f"{ENGINE}/steps/answer.py",
+        "            discharges=(Discharge(row.id, work.hold.token, ANSWERED),),\n",
+        "",
+        "whenever_the_process_dies",
+        "tests/engine",
+    ),
+    Mutant(
+        "state machine: the key outside the commit",
+        f"{ENGINE}/state/commit.py",
+        "        changes.keys = draft.keys\n",
+        "        keys = ChangeSet(None, new_commit_id(), None, keys=draft.keys)\n"
+        "        unit.ports.background.spawn(unit.ports.store.commit, keys)\n",
+        "whenever_the_process_dies",
+        "tests/engine",
+    ),
+    Mutant(
         "crash: a journaled message that its commit does not discharge",
         f"{ENGINE}/steps/inbound.py",
         "        if self.claim is not None:\n            self.discharge(unit)\n",
@@ -548,8 +565,8 @@ MUTANTS = (
     ),
     Mutant(
         "L11: the last status wins",
-        f"{CORE}/builtin/memory/receipts.py",
-        "    return other if _RANKS[other] > _RANKS[one] else one\n",
+        f"{CORE}/interfaces/store_types.py",
+        "    return other if _RANKS[other.rank] > _RANKS[one.rank] else one\n",
         "    return other\n",
         "_l11_",
         PROTOCOL,

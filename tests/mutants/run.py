@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 from tests.mutants.planted import MUTANTS, Mutant
 
@@ -21,22 +23,38 @@ CAUGHT = 1  # pytest's exit code for "some tests failed"
 
 
 def main() -> int:
-    """Run all mutants, or those whose names contain an argument."""
+    """Run all mutants, or those whose names contain an argument; as many at once as there are processors."""
     chosen = [mutant for mutant in MUTANTS if not sys.argv[1:] or any(part in mutant.name for part in sys.argv[1:])]
     missed = 0
     with tempfile.TemporaryDirectory(prefix="roomkit-mutants-") as folder:
-        copy = Path(folder)
-        for part in PARTS:
-            if (ROOT / part).exists():
-                shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        for name in FILES:
-            shutil.copy(ROOT / name, copy / name)
-        for mutant in chosen:
-            verdict = try_mutant(copy, mutant)
-            missed += verdict != "caught"
-            print(f"{verdict:8} {mutant.name}", flush=True)
+        copies: Queue[Path] = Queue()
+        for number in range(os.cpu_count() or 1):
+            copies.put(copy_tree(Path(folder) / str(number)))
+
+        def attempt(mutant: Mutant) -> str:
+            copy = copies.get()
+            try:
+                return try_mutant(copy, mutant)
+            finally:
+                copies.put(copy)
+
+        with ThreadPoolExecutor(copies.qsize()) as pool:
+            for mutant, verdict in zip(chosen, pool.map(attempt, chosen), strict=True):
+                missed += verdict != "caught"
+                print(f"{verdict:8} {mutant.name}", flush=True)
     print(f"{len(chosen) - missed} passed, {missed} failed")
     return 1 if missed else 0
+
+
+def copy_tree(copy: Path) -> Path:
+    """A copy of what the tests need."""
+    copy.mkdir()
+    for part in PARTS:
+        if (ROOT / part).exists():
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in FILES:
+        shutil.copy(ROOT / name, copy / name)
+    return copy
 
 
 def try_mutant(copy: Path, mutant: Mutant) -> str:

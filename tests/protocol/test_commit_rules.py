@@ -196,7 +196,7 @@ async def block(member: Member) -> None:
 
 
 @pytest.mark.parametrize("reason", REASONS)
-async def test_c3_a_refusal_is_keyed_discharges_its_row_and_is_not_decided_again(reason: str) -> None:
+async def test_c3_20_a_refusal_is_keyed_discharges_its_row_and_is_not_decided_again(reason: str) -> None:
     """PROTOCOL 7, 20. Without: decided anew at every redelivery, and in the end the finished message is quarantined."""
     provider = Provider()
     async with fleet(phones(provider)) as all_of_them:
@@ -285,7 +285,7 @@ async def test_c4_the_loser_of_two_first_messages_writes_to_the_winners_room() -
         assert bound.channel_id == "phone"
 
 
-async def test_c4_a_kill_while_the_room_is_made_leaves_nothing_or_a_whole_room() -> None:
+async def test_c4_21_a_kill_while_the_room_is_made_leaves_nothing_or_a_whole_room() -> None:
     """PROTOCOL 7, 21: fifty first messages at once, and the kit that was first never comes back."""
     provider = Provider()
     async with fleet(phones(provider), rooms=()) as all_of_them:
@@ -319,7 +319,7 @@ CHANGES: dict[str, Callable[[Member], Awaitable[Any]]] = {
 
 @pytest.mark.parametrize("reason", CHANGES)
 @pytest.mark.parametrize("how", ["direct", "journaled"])
-async def test_c5_what_another_kit_changed_between_plan_and_commit_counts(how: str, reason: str) -> None:
+async def test_c5_25_what_another_kit_changed_between_plan_and_commit_counts(how: str, reason: str) -> None:
     """PROTOCOL 7, 25. Without: mute on one worker, and the other commits what it planned before."""
     provider = Provider()
     async with fleet(phones(provider)) as all_of_them:
@@ -339,7 +339,7 @@ async def test_c5_what_another_kit_changed_between_plan_and_commit_counts(how: s
             assert (row.state, row.reason) == (REFUSED, reason)
 
 
-async def test_c5_a_target_that_left_between_plan_and_commit_is_owed_nothing() -> None:
+async def test_c5_25_a_target_that_left_between_plan_and_commit_is_owed_nothing() -> None:
     provider = Provider()
     async with fleet(phones(provider)) as all_of_them:
         a, b = all_of_them.a, all_of_them.b
@@ -472,7 +472,7 @@ async def test_c5_what_is_not_about_the_room_leaves_its_version_alone(what: str)
         assert after.version == before.version
 
 
-async def test_c5_a_room_that_changes_while_it_is_read_is_read_whole() -> None:
+async def test_c5_25_a_room_that_changes_while_it_is_read_is_read_whole() -> None:
     """Torn load: the version of one moment with the bindings of another would make a stale plan fit."""
     provider = Provider()
     async with fleet(phones(provider)) as all_of_them:

@@ -32,7 +32,7 @@ def first_at(part: int, behaviour: str) -> Behave:
 @pytest.mark.parametrize("part", [0, 1, 2])
 @pytest.mark.parametrize("behaviour", ["later", "lose", "vanish", "raise"])
 @pytest.mark.parametrize("guarantee", GUARANTEES)
-async def test_what_went_wrong_at_one_part_goes_on_at_that_part(
+async def test_9_what_went_wrong_at_one_part_goes_on_at_that_part(
     guarantee: Guarantee, behaviour: str, part: int
 ) -> None:
     provider = Provider(guarantee)
@@ -57,7 +57,7 @@ async def test_what_went_wrong_at_one_part_goes_on_at_that_part(
 
 
 @pytest.mark.parametrize(("part", "state"), [(0, FAILED), (1, PARTIAL), (2, PARTIAL)])
-async def test_what_is_refused_for_good_at_one_part_ends_with_what_was_sent(part: int, state: WorkState) -> None:
+async def test_9_what_is_refused_for_good_at_one_part_ends_with_what_was_sent(part: int, state: WorkState) -> None:
     provider = Provider()
     async with fleet(phones(provider), kits="a") as all_of_them:
         a = all_of_them.a
@@ -75,7 +75,7 @@ async def test_what_is_refused_for_good_at_one_part_ends_with_what_was_sent(part
 @pytest.mark.parametrize("part", [0, 1, 2])
 @pytest.mark.parametrize("window", ["calling", "taken", "settle", "settled"])
 @pytest.mark.parametrize("guarantee", GUARANTEES)
-async def test_a_kill_at_one_part_is_taken_over_at_that_part(guarantee: Guarantee, window: str, part: int) -> None:
+async def test_9_a_kill_at_one_part_is_taken_over_at_that_part(guarantee: Guarantee, window: str, part: int) -> None:
     """A holder that is killed between two parts, in a call, or with the reply in hand; never a part before that."""
     provider = Provider(guarantee)
     async with fleet(phones(provider)) as all_of_them:
@@ -106,7 +106,7 @@ async def test_a_kill_at_one_part_is_taken_over_at_that_part(guarantee: Guarante
         assert provider.effects == [*PARTS[: part + again], *PARTS[part:], "next"]
 
 
-async def test_between_two_parts_the_rate_is_waited_for_without_a_lease() -> None:
+async def test_9_between_two_parts_the_rate_is_waited_for_without_a_lease() -> None:
     """Each part takes a token: the second one waits a minute, and nothing is in flight meanwhile (L9)."""
     provider = Provider()
 
@@ -130,7 +130,7 @@ async def test_between_two_parts_the_rate_is_waited_for_without_a_lease() -> Non
 
 
 @pytest.mark.parametrize("fate", ["taken over", "room deleted"])
-async def test_a_row_that_is_lost_between_two_parts_keeps_no_place_of_its_channel(fate: str) -> None:
+async def test_9_a_row_that_is_lost_between_two_parts_keeps_no_place_of_its_channel(fate: str) -> None:
     """Without: after each such row one send less runs at once, until the channel stands still."""
     provider = Provider()
 

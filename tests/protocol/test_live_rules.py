@@ -181,7 +181,7 @@ STEPS = ["before", "commit", "committed", "after"]
 
 @pytest.mark.parametrize("connects", STEPS)
 @pytest.mark.parametrize("on", ["a", "b"])
-async def test_28_a_client_that_connects_at_any_step_of_a_commit_sees_the_event_once(connects: str, on: str) -> None:
+async def test_v3_28_a_client_that_connects_at_any_step_of_a_commit_sees_the_event_once(connects: str, on: str) -> None:
     """Without: it is told of the event before it subscribed, and reads before it is there: it never arrives."""
     async with fleet(clients) as all_of_them:
         a = all_of_them.a
@@ -206,7 +206,7 @@ async def test_28_a_client_that_connects_at_any_step_of_a_commit_sees_the_event_
         assert client.shown == ["earlier", "one", "later"]
 
 
-async def test_28_two_committers_and_clients_on_both_kits_that_drop_and_come_back_elsewhere() -> None:
+async def test_v3_28_two_committers_and_clients_on_both_kits_that_drop_and_come_back_elsewhere() -> None:
     """Each event once, in order, on whatever kit it connects; what was on a dying connection does not count."""
     async with fleet(clients) as all_of_them:
         a, b = all_of_them.a, all_of_them.b

@@ -51,6 +51,23 @@ class RecordSuite(StoreContract):
         assert (await state_of(store, held)).receipt_rank == "delivered"
         assert not await store.note_receipt("sms", "SM1", "delivered", 0)
 
+    async def test_a_receipt_keeps_the_time_that_the_provider_gave_to_its_rank(
+        self, store: ConversationStore, held: WorkRow
+    ) -> None:
+        assert (await state_of(store, held)).receipt_at is None
+        await store.note_receipt("sms", "SM1", "accepted", 10)
+        await store.note_receipt("sms", "SM1", "delivered", 20)
+        await store.note_receipt("sms", "SM1", "delivered", 30)  # once more, and later: it was there at 20
+
+        await store.settle(held.id, 1, sent("SM1"))
+        joined = await state_of(store, held)
+        await store.note_receipt("sms", "SM1", "read", 15)  # a clock of the provider's own
+        await store.note_receipt("sms", "SM1", "accepted", 40)
+        last = await state_of(store, held)
+
+        assert (joined.receipt_rank, joined.receipt_at) == ("delivered", 20)
+        assert (last.receipt_rank, last.receipt_at) == ("read", 15)
+
     async def test_a_receipt_finds_its_delivery_by_our_own_key(self, store: ConversationStore, held: WorkRow) -> None:
         assert await store.note_receipt("sms", held.provider_key, "accepted", 0)
         assert not await store.note_receipt("mail", held.provider_key, "read", 0)
@@ -128,7 +145,7 @@ class RecordSuite(StoreContract):
 
         assert await store.note_receipt("sms", held.provider_key, "delivered", 0)
 
-        assert await state_of(store, held) == before._replace(receipt_rank="delivered")
+        assert await state_of(store, held) == before._replace(receipt_rank="delivered", receipt_at=0)
         clock.advance(10)
         assert ids(await claim(store)) == [held.id]
 

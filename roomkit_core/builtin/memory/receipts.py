@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from roomkit_core.builtin.memory.shelves import Index, Shelf
-from roomkit_core.models.enums import ReceiptRank
+from roomkit_core.interfaces.store_types import Report, farther
 from roomkit_core.models.work import WorkRow
-
-_RANKS = {rank.value: place for place, rank in enumerate(ReceiptRank)}
-
-
-def higher_rank(one: str, other: str) -> str:
-    """The later of two ranks in the order of :class:`ReceiptRank`."""
-    return other if _RANKS[other] > _RANKS[one] else one
 
 
 class ReceiptBook:
@@ -23,7 +16,7 @@ class ReceiptBook:
 
     def __init__(self) -> None:
         self._named: dict[str, Index[str]] = {}
-        self._early: Shelf[tuple[str, str], tuple[str, int]] = Shelf(1)
+        self._early: Shelf[tuple[str, str], tuple[Report, int]] = Shelf(1)
 
     def find(self, channel_id: str, name: str) -> str | None:
         """The id of the newest row that goes by ``name``, or None."""
@@ -52,23 +45,23 @@ class ReceiptBook:
         if not named:
             del self._named[row.channel_id]
 
-    def keep(self, channel_id: str, name: str, rank: str, now: int) -> None:
+    def keep(self, channel_id: str, name: str, report: Report, now: int) -> None:
         """Remember a report about a delivery that nobody knows yet."""
-        self._early[channel_id, name] = (self._use_up(channel_id, name, rank), now)
+        self._early[channel_id, name] = (self._use_up(channel_id, name, report), now)
 
-    def join(self, channel_id: str, names: Iterable[str], rank: str) -> str:
-        """``rank``, raised by the early reports about ``names``, which are thereby used up."""
+    def join(self, channel_id: str, names: Iterable[str], report: Report) -> Report:
+        """The farthest of ``report`` and the early ones about ``names``, which are thereby used up."""
         if self._early:
             for name in names:
-                rank = self._use_up(channel_id, name, rank)
-        return rank
+                report = self._use_up(channel_id, name, report)
+        return report
 
-    def _use_up(self, channel_id: str, name: str, rank: str) -> str:
+    def _use_up(self, channel_id: str, name: str, report: Report) -> Report:
         early = self._early.get((channel_id, name))
         if early is None:
-            return rank
+            return report
         self._early.drop([(channel_id, name)])
-        return higher_rank(rank, early[0])
+        return farther(early[0], report)
 
     def purge(self, before: int, limit: int) -> int:
         """Forget reports from before ``before`` that nothing has joined; returns how many."""

@@ -6,9 +6,11 @@ a plain tuple of atoms, which the garbage collector does not track.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from roomkit_core.interfaces.store import WorkFilter
+from roomkit_core.interfaces.store_types import Report
 from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 
 RestingRow = tuple[Any, ...]
@@ -21,7 +23,9 @@ LEASE_UNTIL, ATTEMPTS, TAKEOVERS, DUE = map(_place, ("lease_until", "attempts", 
 PAYLOAD, ROUTE = map(_place, ("payload", "route"))
 MAYBE_SENT, PARTS_DONE, CANCEL = map(_place, ("maybe_sent", "parts_done", "cancel"))
 CODE, REASON, PROVIDER_IDS = map(_place, ("code", "reason", "provider_ids"))
-RECEIPT_RANK, CREATED_AT, SETTLED_AT = map(_place, ("receipt_rank", "created_at", "settled_at"))
+RECEIPT_RANK, RECEIPT_AT, CREATED_AT, SETTLED_AT = map(
+    _place, ("receipt_rank", "receipt_at", "created_at", "settled_at")
+)
 LANE, CORRELATION_ID, RETRY_OF, PROVIDER_KEY, KEY = map(
     _place, ("lane", "correlation_id", "retry_of", "provider_key", "key")
 )
@@ -29,7 +33,7 @@ LANE, CORRELATION_ID, RETRY_OF, PROVIDER_KEY, KEY = map(
 _new = tuple.__new__
 
 
-def as_row(fields: list[Any]) -> WorkRow:
+def as_row(fields: Sequence[Any]) -> WorkRow:
     """The row of these fields, all of them in their order."""
     return _new(WorkRow, fields)
 
@@ -44,6 +48,13 @@ def changed(row: WorkRow, place: int, value: Any) -> WorkRow:
 def replaced(rest: RestingRow, place: int, value: Any) -> RestingRow:
     """The resting row with one other field."""
     return (*rest[:place], value, *rest[place + 1 :])
+
+
+def reported(rest: RestingRow, report: Report) -> RestingRow:
+    """The row, resting or not, with what the provider said last; as a plain tuple."""
+    fields = list(rest)
+    fields[RECEIPT_RANK], fields[RECEIPT_AT] = report
+    return tuple(fields)
 
 
 def ready_at(row: WorkRow) -> int | None:

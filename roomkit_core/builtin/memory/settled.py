@@ -13,16 +13,17 @@ from roomkit_core.builtin.memory.rows import (
     LEASE_UNTIL,
     OWNER,
     PAYLOAD,
-    RECEIPT_RANK,
     ROOM_ID,
     ROUTE,
     SETTLED_AT,
     STATE,
     RestingRow,
     replaced,
+    reported,
     unpack_row,
 )
 from roomkit_core.builtin.memory.shelves import Shelf
+from roomkit_core.interfaces.store_types import Report
 from roomkit_core.models.work import GOOD_ENDS, OPEN_STATES, WorkRow, WorkState
 
 RETRYABLE = frozenset(set(WorkState) - OPEN_STATES - GOOD_ENDS - {WorkState.SUPPRESSED})
@@ -75,10 +76,10 @@ class SettledRows:
 
     # ------------------------------------------------------------------------------------------------- writes
 
-    def raise_rank(self, row_id: str, rank: str) -> None:
+    def report(self, row_id: str, report: Report) -> None:
         """The one thing that still changes after the outcome: what the provider reports."""
         shelf = self._shelf_of(row_id)
-        shelf[row_id] = replaced(shelf[row_id], RECEIPT_RANK, rank)
+        shelf[row_id] = reported(shelf[row_id], report)
 
     def take_room(self, room_id: str) -> list[WorkRow]:
         """Remove and return the rows of a room."""

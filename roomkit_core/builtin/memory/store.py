@@ -29,6 +29,7 @@ from roomkit_core.interfaces.store import (
     Ticket,
     WorkFilter,
 )
+from roomkit_core.interfaces.store_types import Report
 from roomkit_core.interfaces.store_verbs import inbound_row
 from roomkit_core.models.changes import ChangeSet, Committed, Conversation, Key, KeyResult
 from roomkit_core.models.enums import ReceiptRank, RoomStatus, TaskStatus
@@ -179,7 +180,7 @@ class InMemoryStore(ConversationStore):
         return [row_id for row_id, token in claims if not self._work.renew(row_id, token, until)]
 
     async def note_receipt(self, channel_id: str, provider_id: str, rank: str, at: int) -> bool:
-        return self._work.note_receipt(channel_id, provider_id, ReceiptRank(rank).value, self._now())
+        return self._work.note_receipt(channel_id, provider_id, Report(ReceiptRank(rank).value, at), self._now())
 
     async def expire(self, now: int) -> int:
         return self._work.expire(now, self._now())

@@ -14,7 +14,7 @@ from typing import Any
 from roomkit_core.builtin.memory.history import History
 from roomkit_core.builtin.memory.index import RowIndexes
 from roomkit_core.builtin.memory.open import OpenRows
-from roomkit_core.builtin.memory.receipts import ReceiptBook, higher_rank
+from roomkit_core.builtin.memory.receipts import ReceiptBook
 from roomkit_core.builtin.memory.rows import (
     ATTEMPTS,
     CANCEL,
@@ -28,17 +28,19 @@ from roomkit_core.builtin.memory.rows import (
     PARTS_DONE,
     PROVIDER_IDS,
     REASON,
+    RECEIPT_AT,
     RECEIPT_RANK,
     SEQ,
     STATE,
     RestingRow,
     as_row,
-    changed,
     matches,
+    reported,
     unpack_row,
 )
 from roomkit_core.builtin.memory.settled import SettledRows
 from roomkit_core.interfaces.store import Cutoffs, WorkFilter
+from roomkit_core.interfaces.store_types import Report, farther
 from roomkit_core.models.changes import Key, Withdrawal
 from roomkit_core.models.work import GOOD_ENDS, OPEN_STATES, Attempt, Outcome, WorkKind, WorkRow, WorkState
 
@@ -221,7 +223,8 @@ class WorkTable:
         fields[PROVIDER_IDS] = (*known, *new)
         for name in new:
             self._receipts.name(row.channel_id, name, row.id)
-        fields[RECEIPT_RANK] = self._receipts.join(row.channel_id, new, row.receipt_rank)
+        former = Report(row.receipt_rank, row.receipt_at)
+        fields[RECEIPT_RANK], fields[RECEIPT_AT] = self._receipts.join(row.channel_id, new, former)
 
     def withdraw(self, room_id: str | None, withdrawal: Withdrawal, now: int) -> None:
         """End matching rows, or see to it that those in flight get no further attempt."""
@@ -265,18 +268,19 @@ class WorkTable:
 
     # ----------------------------------------------------------------------------------------------- receipts
 
-    def note_receipt(self, channel_id: str, name: str, rank: str, now: int) -> bool:
+    def note_receipt(self, channel_id: str, name: str, report: Report, now: int) -> bool:
         """Raise the rank of the delivery that goes by ``name``; True if that changed it."""
         row = self.get(self._receipts.find(channel_id, name) or name)
         if row is None or row.channel_id != channel_id:
-            self._receipts.keep(channel_id, name, rank, now)
+            self._receipts.keep(channel_id, name, report, now)
             return False
-        if higher_rank(row.receipt_rank, rank) == row.receipt_rank:
+        former = Report(row.receipt_rank, row.receipt_at)
+        if farther(former, report) is former:
             return False
         if row.id in self._rows:
-            self._rows[row.id] = changed(row, RECEIPT_RANK, rank)
+            self._rows[row.id] = as_row(reported(row, report))
         else:
-            self._settled.raise_rank(row.id, rank)
+            self._settled.report(row.id, report)
         return True
 
     # ---------------------------------------------------------------------------------------------- forgetting

@@ -9,6 +9,7 @@ from roomkit_core.builtin.sqlite.receipts import join_early, learn_names
 from roomkit_core.builtin.sqlite.rows import CHANGE, END, Values, change_values, end_values, pack_lane
 from roomkit_core.builtin.sqlite.session import Session
 from roomkit_core.builtin.sqlite.work import NOTE_ATTEMPT, attempt, find_rows, heads_of, let_go_on, open_rows, promote
+from roomkit_core.interfaces.store_types import Report
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.work import GOOD_ENDS, OPEN_STATES, Outcome, WorkRow, WorkState
 
@@ -91,8 +92,9 @@ class _Ledger:
     def _learn(self, row: WorkRow, provider_ids: tuple[str, ...]) -> WorkRow:
         new = [name for name in dict.fromkeys(provider_ids) if name not in row.provider_ids]
         self._names += [(name, row.channel_id, row.id) for name in new]
-        rank = join_early(self._session, row.channel_id, new, row.receipt_rank)
-        return row._replace(provider_ids=(*row.provider_ids, *new), receipt_rank=rank)
+        former = Report(row.receipt_rank, row.receipt_at)
+        rank, at = join_early(self._session, row.channel_id, new, former)
+        return row._replace(provider_ids=(*row.provider_ids, *new), receipt_rank=rank, receipt_at=at)
 
     def _note(self, row: WorkRow, state: WorkState, outcome: Outcome) -> None:
         self._attempts.append(attempt(row, state, outcome.code, outcome.reason, self._now, maybe_sent=row.maybe_sent))

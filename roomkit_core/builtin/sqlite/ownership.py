@@ -14,6 +14,7 @@ import weakref
 
 from roomkit_core.builtin.sqlite.connection import connect
 from roomkit_core.errors import StoreBusyError, StoreError
+from roomkit_core.models.time import from_microseconds
 
 if sys.platform == "win32":
     import msvcrt
@@ -84,7 +85,7 @@ def holder(path: str) -> str:
     if row is None:
         return "another process"
     pid, host, started = row
-    return f"process {pid} on {host}, since {started // 1_000_000} s after 1970"
+    return f"process {pid} on {host}, since {from_microseconds(started):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def take_over(db: sqlite3.Connection, now: int) -> None:

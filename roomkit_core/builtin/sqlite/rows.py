@@ -11,7 +11,7 @@ from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 COLUMNS = (
     "id, kind, channel_id, lane, room_id, event_id, payload, route, provider_key, correlation_id, state, seq, owner, "
     "token, lease_until, attempts, takeovers, maybe_sent, due, expires_at, parts_done, cancel, code, reason, "
-    "provider_ids, receipt_rank, retry_of, key_channel, key_sender, key_name, created_at, settled_at, quiet"
+    "provider_ids, receipt_rank, retry_of, key_channel, key_sender, key_name, created_at, settled_at, quiet, receipt_at"
 )
 """What :func:`unpack_row` reads: the fields of :class:`WorkRow` in their order, a key in three columns."""
 
@@ -24,7 +24,8 @@ JSON_ROW = f"json_array({COLUMNS})"
 
 CHANGE = (
     "UPDATE work SET state = ?, owner = ?, token = ?, lease_until = ?, attempts = ?, takeovers = ?, maybe_sent = ?, "
-    "due = ?, parts_done = ?, cancel = ?, code = ?, reason = ?, provider_ids = ?, receipt_rank = ?, ready = ? "
+    "due = ?, parts_done = ?, cancel = ?, code = ?, reason = ?, provider_ids = ?, receipt_rank = ?, receipt_at = ?, "
+    "ready = ? "
     "WHERE seq = ?"
 )
 """Another state of an open row; see :func:`change_values`."""
@@ -32,7 +33,7 @@ CHANGE = (
 END = (
     "UPDATE work SET state = ?, owner = NULL, token = ?, lease_until = NULL, attempts = ?, takeovers = ?, "
     "maybe_sent = ?, due = NULL, parts_done = ?, cancel = ?, code = ?, reason = ?, provider_ids = ?, "
-    "receipt_rank = ?, settled_at = ?, ready = NULL WHERE seq = ?"
+    "receipt_rank = ?, receipt_at = ?, settled_at = ?, ready = NULL WHERE seq = ?"
 )
 """The end of a row; see :func:`end_values`. Apart from :data:`CHANGE`, because it touches every index of open rows."""
 
@@ -105,6 +106,7 @@ def insert_values(packed: PackedWork, row: WorkRow, ready: int | None) -> Values
         row.created_at,
         row.settled_at,
         row.quiet,
+        row.receipt_at,
         ready,
     )
 
@@ -126,6 +128,7 @@ def change_values(row: WorkRow, ready: int | None) -> Values:
         row.reason,
         json.dumps(row.provider_ids) if row.provider_ids else None,
         row.receipt_rank,
+        row.receipt_at,
         ready,
         row.seq,
     )
@@ -145,6 +148,7 @@ def end_values(row: WorkRow) -> Values:
         row.reason,
         json.dumps(row.provider_ids) if row.provider_ids else None,
         row.receipt_rank,
+        row.receipt_at,
         row.settled_at,
         row.seq,
     )

@@ -170,5 +170,13 @@ _OWNER = (
     "CREATE TABLE probes (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL)",
 )
 
-MIGRATIONS = (Migration(1, "rooms, work, keys and the directory", _ROOMS + _DIRECTORY + _KEYS + _WORK + _OWNER),)
+_REPORTED = (
+    "ALTER TABLE work ADD COLUMN receipt_at INTEGER",
+    "ALTER TABLE early_receipts ADD COLUMN reported INTEGER",
+)
+
+MIGRATIONS = (
+    Migration(1, "rooms, work, keys and the directory", _ROOMS + _DIRECTORY + _KEYS + _WORK + _OWNER),
+    Migration(2, "when providers reported", _REPORTED),
+)
 """All there are, in their order."""

@@ -45,6 +45,7 @@ from roomkit_core.interfaces.store import (
     Ticket,
     WorkFilter,
 )
+from roomkit_core.interfaces.store_types import Report
 from roomkit_core.models.changes import ChangeSet, Conversation, Key, KeyResult
 from roomkit_core.models.enums import ReceiptRank, RoomStatus, TaskStatus
 from roomkit_core.models.event import RoomEvent
@@ -230,8 +231,8 @@ class SQLiteStore(ConversationStore):
         return await self._write(partial(renew, claims=tuple(claims), lease=_microseconds(lease)))
 
     async def note_receipt(self, channel_id: str, provider_id: str, rank: str, at: int) -> bool:
-        known = ReceiptRank(rank).value
-        return await self._write(partial(note_receipt, channel_id=channel_id, name=provider_id, rank=known))
+        report = Report(ReceiptRank(rank).value, at)
+        return await self._write(partial(note_receipt, channel_id=channel_id, name=provider_id, report=report))
 
     async def delete_room(self, room_id: str) -> bool:
         return await self._write(partial(delete_room, room_id=room_id))

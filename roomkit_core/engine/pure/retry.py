@@ -73,6 +73,7 @@ def copies(row: WorkRow, event: RoomEvent | None, binding: ChannelBinding | None
         code=None,
         reason=None,
         receipt_rank="none",
+        receipt_at=None,
         retry_of=row.id,
         created_at=0,
         settled_at=None,

@@ -172,10 +172,10 @@ def _life(row: WorkRow, facts: Facts) -> Iterable[StoryStep]:
     elif not history or history[-1].state is not row.state:
         yield StoryStep(at=moment(row.settled_at), text=_end(row), work_id=row.id, code=row.code, level=1)
     if row.kind is WorkKind.DELIVERY and row.provider_ids:
-        text = f"provider's id {', '.join(row.provider_ids)}"
-        if row.receipt_rank != "none":
-            text += f"; the provider reports: {row.receipt_rank}"
-        yield StoryStep(text=text, work_id=row.id, level=1)
+        yield StoryStep(text=f"provider's id {', '.join(row.provider_ids)}", work_id=row.id, level=1)
+    if row.receipt_rank != "none":
+        text = f"the provider reports: {row.receipt_rank}"
+        yield StoryStep(at=moment(row.receipt_at), text=text, work_id=row.id, level=1)
 
 
 def _attempt(attempt: Attempt) -> StoryStep:
@@ -226,7 +226,8 @@ def _linked(facts: Facts) -> Iterable[StoryStep]:
     """What came of it in the timeline."""
     for event, rows in list(facts.linked)[:MOST_ROWS]:
         how = "BLOCKED" if event.status is EventStatus.BLOCKED else "stored"
-        text = f"led to event {event.id} by {event.source.channel_id!r}, index {event.index}, {how}"
+        where = "" if facts.event is None or event.room_id == facts.event.room_id else f" of room {event.room_id!r}"
+        text = f"led to event {event.id} by {event.source.channel_id!r}, index {event.index}{where}, {how}"
         yield StoryStep(at=event.created_at, text=text + (f"; {_counted(rows)}" if rows else ""))
     if len(facts.linked) > MOST_ROWS:
         yield StoryStep(text=f"and to {len(facts.linked) - MOST_ROWS} events more")

@@ -36,6 +36,7 @@ def view_of(row: WorkRow) -> WorkView:
         reason=row.reason,
         provider_ids=row.provider_ids,
         receipt_rank=ReceiptRank(row.receipt_rank),
+        receipt_at=moment(row.receipt_at),
         retry_of=row.retry_of,
         correlation_id=row.correlation_id,
     )

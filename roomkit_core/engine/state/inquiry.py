@@ -177,16 +177,23 @@ class Inquiry:
         return None if room_id is None else await self._store.load_room(room_id)
 
     async def _linked(self, event: RoomEvent | None) -> list[tuple[RoomEvent, list[WorkRow]]]:
-        """Later events of the chain, among those that follow at once, with what each is owed."""
+        """Later events of the chain with what each is owed: those that follow at once, and all that are owed something.
+
+        An event that is owed nothing (all its channels are live) and stands more than :data:`LIMIT` events later is not
+        found: nothing names it by its chain.
+        """
         if event is None:
             return []
         chain = event.correlation_id or event.id
         found = await self._store.timeline(event.room_id, event.index, LIMIT)
-        later = [] if found is None else [one for one in found[1] if one.correlation_id == chain]
-        if not later:
-            return []
+        later = {one.id: one for one in (found[1] if found else ()) if one.correlation_id == chain}
         rows = await self._store.list_work(WorkFilter(correlation_id=chain), limit=LIMIT)
-        return [(one, [row for row in rows if row.event_id == one.id]) for one in later]
+        for event_id in {row.event_id for row in rows if row.event_id} - {event.id, *later}:
+            one = await self._store.get_event(event_id)
+            if one is not None and (one.room_id != event.room_id or one.index > event.index):
+                later[event_id] = one
+        in_order = sorted(later.values(), key=lambda one: (one.created_at, one.index))
+        return [(one, [row for row in rows if row.event_id == one.id]) for one in in_order]
 
     # ------------------------------------------------------------------------------------------ how it stands
 
