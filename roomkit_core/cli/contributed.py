@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from difflib import get_close_matches
 from functools import cache
@@ -11,10 +12,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from roomkit_core.cli.installed import installed_plugins
+from roomkit_core.cli.installed import installed_plugins, quietly
 from roomkit_core.cli.lists import usual_config
 from roomkit_core.cli.plugins import is_broken
-from roomkit_core.cli.session import command
+from roomkit_core.cli.session import command, contributed
 from roomkit_core.errors import ConfigError, PluginError
 from roomkit_core.registry import CommandEntry, PluginRegistry, PluginState
 
@@ -98,19 +99,20 @@ class _Contributed(TyperCommand):
 
 @command
 def _import(entry: CommandEntry) -> Any:
-    target = _plugins().import_command(entry)
+    with quietly():
+        target = _plugins().import_command(entry)
     if isinstance(target, typer.Typer):
         return get_command(target)
-    if not callable(target):
+    if not callable(target) or inspect.iscoroutinefunction(target):
         raise PluginError(
-            f"the command {entry.full_name!r} is {target!r}, expected a function or a typer.Typer",
+            f"the command {entry.full_name!r} is {target!r}, expected a plain function or a typer.Typer",
             plugin=entry.plugin,
             state=PluginState.TARGET_ERROR,
             code="plugin.target",
             hint="This is for the author of the plugin to mend.",
         )
-    alone = typer.Typer(add_completion=False)
-    alone.command(entry.command.name)(command(target))
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(entry.command.name)(contributed(target))
     return get_command(alone)
 
 

@@ -67,6 +67,17 @@ class Changes:
             self._remove_hooks(record, ledger)
             await self._lifecycle.stop_one(record, kit, SHUTDOWN)
 
+    def works(self, plugin_id: str) -> bool:
+        """Whether a plugin of this id is registered."""
+        return any(record.registered for record in self._shelf.known(plugin_id))
+
+    def forget_broken(self, plugin: object) -> None:
+        """Forget what is known of a plugin (or of the id of one) that does not work, so that it is tried again."""
+        plugin_id = plugin if isinstance(plugin, str) else self.id_of(plugin)
+        for record in self._shelf.known(plugin_id):
+            if not record.registered:
+                self._shelf.records.remove(record)
+
     def remove(self, plugin_id: str) -> PluginReport:
         """Forget the plugin, which is stopped. PluginError if there is none."""
         records = self._existing(plugin_id)

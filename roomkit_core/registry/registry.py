@@ -55,7 +55,6 @@ class PluginRegistry:
         self._contributions = Contributions(self._loader, self._shelf.records)
         self.changes = Changes(self._loader, self._shelf, self._lifecycle)
         self._bringing = Bringing(self._shelf)
-        self._resolved: dict[tuple[str, str, str], Any] = {}
 
     def load(self, plugin: object, *, required: bool = True) -> PluginReport:
         """Load a plugin that the kit names.
@@ -75,7 +74,7 @@ class PluginRegistry:
         taken = shelf.take_installed(plugin) if isinstance(plugin, str) else [shelf.take_object(plugin)]
         for record in taken:
             record.named = True
-            record.required = required
+            record.required = record.required or required
         return taken[0].report()
 
     def discover(self) -> tuple[PluginReport, ...]:
@@ -120,11 +119,12 @@ class PluginRegistry:
                 reported as TARGET_ERROR, and its other components stay usable.
         """
         entry = self.find(kind, name)
-        key = (entry.plugin, kind, entry.component.name)
-        if key not in self._resolved:
-            self._resolved[key] = self._bringing.component(entry)
-        self._shelf.working(entry.plugin).in_use = True
-        return self._resolved[key]
+        record = self._shelf.working(entry.plugin)
+        key = (kind, entry.component.name)
+        if key not in record.resolved:
+            record.resolved[key] = self._bringing.component(entry)
+        record.in_use = True
+        return record.resolved[key]
 
     def examine(self) -> tuple[PluginError, ...]:
         """Import all that the loaded plugins name, use none of it, and return what is wrong. Never raises.

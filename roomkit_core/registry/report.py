@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -116,6 +116,7 @@ class PluginRecord:
     registered: bool = False
     hooked: bool = False
     hooks: tuple[Any, ...] = ()
+    resolved: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @property
     def broken(self) -> bool:

@@ -122,6 +122,60 @@ async def test_a_replacement_that_does_not_work_leaves_the_old_one_at_work() -> 
         assert [report.state for report in kit.plugins.report()] == [PluginState.LOADED] * 2
 
 
+async def test_a_plugin_that_failed_is_tried_again_and_is_in_the_report_once() -> None:
+    log: list[str] = []
+    obstacles = [fail]
+    plugin = living(log, start=lambda: obstacles.pop()() if obstacles else None)
+    async with RoomKit() as kit:
+        with pytest.raises(PluginError, match="no network"):
+            await kit.plugins.load(plugin)
+
+        await kit.plugins.load(plugin)
+
+        assert [(report.id, report.state) for report in kit.plugins.report()] == [
+            ("builtin", PluginState.LOADED),
+            ("pager", PluginState.LOADED),
+        ]
+        assert (hooks(kit), log) == (["pager"], ["start pager", "start pager"])
+
+
+async def test_a_broken_plugin_is_replaced_by_one_that_works() -> None:
+    log: list[str] = []
+    async with RoomKit() as kit:
+        await kit.plugins.load(living(log, "old", start=fail), required=False)
+
+        await kit.plugins.replace(living(log, "new"))
+
+        assert (hooks(kit), gadgets(kit)) == (["new"], ["pager:new"])
+        assert [report.id for report in kit.plugins.report()] == ["builtin", "pager"]
+
+
+async def test_a_replaced_component_is_the_new_one() -> None:
+    def offering(target: str) -> Any:
+        def roomkit_components() -> list[Component]:
+            return [Component("gadget", "beep", target)]
+
+        return module("pager", roomkit_components)
+
+    kit = RoomKit(plugins=[offering("textwrap:dedent")])
+    first = kit.plugins.resolve("gadget", "beep")
+
+    await kit.plugins.replace(offering("textwrap:indent"))
+
+    assert kit.plugins.resolve("gadget", "beep") is not first
+
+
+async def test_settings_go_over_to_the_replacement_if_its_model_is_the_same() -> None:
+    kit = RoomKit()
+    plugin = module("pager")
+    await kit.plugins.load(plugin, settings="loud")
+
+    await kit.plugins.replace(module("pager"))
+    assert kit.plugins.settings("pager") == "loud"
+    await kit.plugins.replace(module("pager"), settings="quiet")
+    assert kit.plugins.settings("pager") == "quiet"
+
+
 async def test_hooks_that_a_failing_plugin_had_registered_are_removed() -> None:
     def roomkit_hooks(registrar: Any) -> None:
         registrar.hook(BEFORE, name="half")(lambda event, context: None)

@@ -54,10 +54,22 @@ def roomkit_commands():
 }
 
 BEEPER = '''
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from roomkit_core import UnsupportedError
+
 class Beeper: ...
 
-def greet(name: str, loud: bool = False) -> None:
+def greet(name: str, loud: Annotated[bool, typer.Option(help="In capitals.")] = False) -> None:
     """Say hello to somebody."""
+    if name == "nobody":
+        raise UnsupportedError("nobody cannot be greeted", hint="Greet somebody.")
+    if name == "error":
+        raise ValueError("a defect of the plugin")
     print(f"HELLO {name}!" if loud else f"hello {name}")
 '''
 
@@ -149,6 +161,15 @@ def test_t36_broken_plugins_spoil_nobodys_commands(environment: Environment, pro
     assert "mute" in text
     assert environment.roomkit("greet", "Ada", cwd=project).stdout.endswith("hello Ada\n")
     assert environment.roomkit("loaded:greet", "Ada", "--loud", cwd=project).stdout.endswith("HELLO Ada!\n")
+
+
+def test_a_command_of_a_plugin_ends_as_those_of_the_core_and_keeps_the_traceback_of_its_defects(
+    environment: Environment, project: Path
+) -> None:
+    refused = environment.roomkit("greet", "nobody", cwd=project, exit_code=2).stderr
+    assert "error: nobody cannot be greeted [kit.unsupported]\nwhat to do: Greet somebody." in refused
+    assert "Traceback" in environment.roomkit("greet", "error", cwd=project, exit_code=1).stderr
+    assert "In capitals." in environment.roomkit("greet", "--help", cwd=project).stdout
 
 
 def test_t37_a_command_that_is_not_there_says_which_broken_plugin_may_bring_it(

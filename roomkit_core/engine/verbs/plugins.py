@@ -92,15 +92,13 @@ class Plugins:
             settings: What its configuration model made of its settings; made of nothing if None.
 
         Returns:
-            What came of it. A plugin that is loaded already stays as it is.
+            What came of it. A plugin that works already stays as it is; one that does not is tried again.
 
         Raises:
             PluginError: It is not installed, or does not work and is required. Nothing of it stays but its report.
         """
         async with self._turn():
-            known = self._registry.load(plugin, required=required)
-            await self._bring_up(known.id, settings)
-            return self._told(known.id, required=required)
+            return await self._load(plugin, settings, required=required)
 
     async def unload(self, plugin_id: str) -> PluginReport:
         """Remove a plugin's hooks, shut it down if it was started, and take back what it offers.
@@ -129,12 +127,14 @@ class Plugins:
             settings: Its settings; if None those of the old one, if both name the same configuration model.
 
         Raises:
-            PluginError: No plugin of this id is loaded; or the new one does not work, and then the old one is back,
-                started anew.
+            PluginError: There was no plugin of this id; or the new one does not work, and then the old one is back,
+                started anew, if it did.
         """
         async with self._turn():
             plugin_id = self._changes.id_of(plugin)
             await self._changes.stop(plugin_id, self._kit, self._hooks)
+            if not self._changes.works(plugin_id):
+                return await self._load(plugin, settings, required=True)
             old = self._changes.replace(plugin, settings)
             await self._bring_up(plugin_id, None)
             try:
@@ -150,8 +150,14 @@ class Plugins:
         self._registrar = registrar
         self._registry.apply_hooks(registrar, self._hooks)
 
+    async def _load(self, plugin: object, settings: object, *, required: bool) -> PluginReport:
+        self._changes.forget_broken(plugin)
+        plugin_id = self._registry.load(plugin, required=required).id
+        await self._bring_up(plugin_id, settings)
+        return self._told(plugin_id, required=required)
+
     async def _bring_up(self, plugin_id: str, settings: object) -> None:
-        if settings is not None:
+        if settings is not None and self._changes.works(plugin_id):
             self._registry.configure(plugin_id, settings)
         if self._is_running():
             with inside(self._kit, "channel"):
