@@ -14,11 +14,12 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "roomkit_core.kit": "RoomKit",
     "roomkit_core.errors": (
-        "ChannelAlreadyRegisteredError ChannelNotFoundError ChannelNotRegisteredError ConfigError ConflictError "
-        "ConversationTakenError DeliveryFailedError DuplicateError EventNotFoundError HookError IdentityNotFoundError "
-        "KitStateError ParticipantNotFoundError PluginError ProcessTimeoutError RoomClosedError RoomExistsError "
-        "RoomKitError RoomNotFoundError SourceAlreadyAttachedError SourceNotFoundError StaleLeaseError StoreBusyError "
-        "StoreError UnsupportedError VoiceBackendNotConfiguredError VoiceNotConfiguredError WorkNotFoundError"
+        "ChannelAlreadyRegisteredError ChannelNotFoundError ChannelNotRegisteredError ConfigError ConfigProblem "
+        "ConflictError ConversationTakenError DeliveryFailedError DuplicateError EventNotFoundError HookError "
+        "IdentityNotFoundError KitStateError ParticipantNotFoundError PluginError ProcessTimeoutError RoomClosedError "
+        "RoomExistsError RoomKitError RoomNotFoundError SourceAlreadyAttachedError SourceNotFoundError StaleLeaseError "
+        "StoreBusyError StoreError UnsupportedError VoiceBackendNotConfiguredError "
+        "VoiceNotConfiguredError WorkNotFoundError"
     ),
     "roomkit_core.models.enums": (
         "Access BreakerState ChannelCategory ChannelDirection DeleteType DeliveryMode DeliveryState EventStatus "
@@ -44,6 +45,8 @@ _EXPORTS = {
     ),
     "roomkit_core.models.hook": "FrameworkEvent HookResult InjectedEvent",
     "roomkit_core.models.context": "RoomContext",
+    "roomkit_core.models.retention": "Retention",
+    "roomkit_core.models.settings": "Duration FilePath Settings",
     "roomkit_core.models.story": "Cancellation Cancelling Pause Story StoryStep Trouble WorkView",
     "roomkit_core.models.work": "Attempt Outcome WorkKind WorkRow WorkState",
     "roomkit_core.models.changes": "ABSENT ChangeSet Committed Discharge KeyResult Refused Value Withdrawal",
@@ -55,6 +58,8 @@ _EXPORTS = {
     "roomkit_core.interfaces.resilience": "Breaker RateLimiter",
     "roomkit_core.interfaces.router": "InboundRoomRouter",
     "roomkit_core.interfaces.store": "ConversationStore Cutoffs DecidedKey Known RoomSnapshot Ticket WorkFilter",
+    "roomkit_core.hooks.collected": "hook on on_delivery_status",
+    "roomkit_core.builtin.bot": "BotChannel",
     "roomkit_core.builtin.breaker": "CircuitBreaker",
     "roomkit_core.builtin.limiter": "TokenBucketRateLimiter",
     "roomkit_core.builtin.locks": "InMemoryLockManager",
@@ -68,6 +73,7 @@ _EXPORTS = {
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 
 if TYPE_CHECKING:
+    from roomkit_core.builtin.bot import BotChannel as BotChannel
     from roomkit_core.builtin.breaker import CircuitBreaker as CircuitBreaker
     from roomkit_core.builtin.limiter import TokenBucketRateLimiter as TokenBucketRateLimiter
     from roomkit_core.builtin.locks import InMemoryLockManager as InMemoryLockManager
@@ -79,6 +85,7 @@ if TYPE_CHECKING:
     from roomkit_core.errors import ChannelNotFoundError as ChannelNotFoundError
     from roomkit_core.errors import ChannelNotRegisteredError as ChannelNotRegisteredError
     from roomkit_core.errors import ConfigError as ConfigError
+    from roomkit_core.errors import ConfigProblem as ConfigProblem
     from roomkit_core.errors import ConflictError as ConflictError
     from roomkit_core.errors import ConversationTakenError as ConversationTakenError
     from roomkit_core.errors import DeliveryFailedError as DeliveryFailedError
@@ -103,6 +110,9 @@ if TYPE_CHECKING:
     from roomkit_core.errors import VoiceBackendNotConfiguredError as VoiceBackendNotConfiguredError
     from roomkit_core.errors import VoiceNotConfiguredError as VoiceNotConfiguredError
     from roomkit_core.errors import WorkNotFoundError as WorkNotFoundError
+    from roomkit_core.hooks.collected import hook as hook
+    from roomkit_core.hooks.collected import on as on
+    from roomkit_core.hooks.collected import on_delivery_status as on_delivery_status
     from roomkit_core.interfaces.channel import Channel as Channel
     from roomkit_core.interfaces.clock import Clock as Clock
     from roomkit_core.interfaces.identity import IdentityResolver as IdentityResolver
@@ -193,11 +203,15 @@ if TYPE_CHECKING:
     from roomkit_core.models.participant import Identity as Identity
     from roomkit_core.models.participant import IdentityResult as IdentityResult
     from roomkit_core.models.participant import Participant as Participant
+    from roomkit_core.models.retention import Retention as Retention
     from roomkit_core.models.room import Cursor as Cursor
     from roomkit_core.models.room import Page as Page
     from roomkit_core.models.room import Room as Room
     from roomkit_core.models.room import RoomTimers as RoomTimers
     from roomkit_core.models.room import Version as Version
+    from roomkit_core.models.settings import Duration as Duration
+    from roomkit_core.models.settings import FilePath as FilePath
+    from roomkit_core.models.settings import Settings as Settings
     from roomkit_core.models.story import Cancellation as Cancellation
     from roomkit_core.models.story import Cancelling as Cancelling
     from roomkit_core.models.story import Pause as Pause
@@ -228,6 +242,7 @@ __all__ = [
     "Access",
     "Attempt",
     "AudioContent",
+    "BotChannel",
     "Breaker",
     "BreakerState",
     "Cancellation",
@@ -252,6 +267,7 @@ __all__ = [
     "Component",
     "CompositeContent",
     "ConfigError",
+    "ConfigProblem",
     "ConflictError",
     "ConversationStore",
     "ConversationTakenError",
@@ -271,12 +287,14 @@ __all__ = [
     "DeliveryStatus",
     "Discharge",
     "DuplicateError",
+    "Duration",
     "EditContent",
     "EventContent",
     "EventNotFoundError",
     "EventSource",
     "EventStatus",
     "EventType",
+    "FilePath",
     "FrameworkEvent",
     "Health",
     "HealthProblem",
@@ -324,6 +342,7 @@ __all__ = [
     "ReceiptRank",
     "Refused",
     "Rendering",
+    "Retention",
     "RetryPolicy",
     "RichContent",
     "Room",
@@ -342,6 +361,7 @@ __all__ = [
     "RouteSpec",
     "Routing",
     "SQLiteStore",
+    "Settings",
     "SourceAlreadyAttachedError",
     "SourceNotFoundError",
     "StaleLeaseError",
@@ -373,7 +393,10 @@ __all__ = [
     "WorkState",
     "WorkView",
     "__version__",
+    "hook",
     "hookimpl",
+    "on",
+    "on_delivery_status",
     "retry_with_backoff",
 ]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from os import PathLike
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
@@ -19,6 +20,7 @@ from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.sending import send
 from roomkit_core.engine.verbs.state import KeyValue
 from roomkit_core.engine.verbs.statuses import status_hook
+from roomkit_core.hooks.collected import include
 from roomkit_core.hooks.registration import HookRegistration, HookRegistry, OnError
 from roomkit_core.interfaces.channel import Channel
 from roomkit_core.interfaces.clock import Clock
@@ -33,7 +35,11 @@ from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.health import Health
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
 from roomkit_core.models.message import Accepted, InboundMessage, InboundResult
+from roomkit_core.models.retention import Retention
 from roomkit_core.models.room import Room, RoomTimers
+
+if TYPE_CHECKING:
+    from roomkit_core.registry import PluginRegistry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,10 +72,11 @@ class RoomKit:
         inbound_rate_limit: How many messages each channel may bring in. A direct call above it is refused with the
             reason ``rate_limited``, stored nowhere; a journaled message waits.
         inbound_sender_rate_limit: The same for each sender of a channel.
-        plugins: Plugins to load and whose hooks to run: ids of installed ones, or modules.
+        plugins: Plugins to load and whose hooks to run: ids of installed ones, or modules; or a registry of them.
         autoload: Load every installed plugin; their components can be used, their hooks run only if they are named.
         clock: Where the time comes from.
         cache_mb: Megabytes for the rooms used last, above 0.
+        retention: How long what is over is kept.
 
     Raises:
         UnsupportedError: A parameter that is not available yet was given.
@@ -100,10 +107,11 @@ class RoomKit:
         orchestration: Any = None,
         *,
         inbound_sender_rate_limit: RateLimit | None = None,
-        plugins: Iterable[Any] = (),
+        plugins: Iterable[Any] | PluginRegistry = (),
         autoload: bool = False,
         clock: Clock | None = None,
         cache_mb: float = 128,
+        retention: Retention | None = None,
     ) -> None:
         assembly.refuse_unavailable(
             identity_resolver=identity_resolver,
@@ -130,9 +138,29 @@ class RoomKit:
             cache_mb,
             inbound_rate_limit,
             inbound_sender_rate_limit,
+            retention,
         )
         self._engine = assembly.assemble(self, registry, given)
         self._engine.plugins.apply_hooks(self)
+
+    @classmethod
+    def from_config(
+        cls, path: str | PathLike[str] = "roomkit.toml", *, environ: Mapping[str, str] | None = None
+    ) -> Self:
+        """The kit that a configuration file describes, with its channels and the hooks of its ``app``; not started.
+
+        Every installed plugin that the file allows is loaded, and its components can be used.
+
+        Args:
+            path: The file; relative paths in it begin in its folder.
+            environ: Variables that are referred to, and those that change the file: ``ROOMKIT_STORES__MAIN__PATH``.
+                Those of the process if omitted.
+
+        Raises:
+            ConfigError: The file cannot be read, or something in it is wrong; ``problems`` has all of it.
+            PluginError: A plugin that the file requires is broken.
+        """
+        return assembly.from_config(cls, path, environ)
 
     # ------------------------------------------------------------------------------------------------ its life
 
@@ -663,6 +691,17 @@ class RoomKit:
     def remove_room_hook(self, room_id: str, name: str) -> bool:
         """Remove the room's first hook of this name; False if there is none."""
         return self._engine.ports.hooks.remove_room_hook(room_id, name)
+
+    def include(self, module: ModuleType) -> tuple[str, ...]:
+        """Register the functions of a module that are marked with the free decorators ``hook``, ``on`` and the like.
+
+        Returns:
+            Their names, in the order of definition.
+
+        Raises:
+            HookError: A registration makes no sense.
+        """
+        return include(self, module)
 
     def on_delivery_status(self, fn: F) -> F:
         """Decorator: call the function with every :class:`DeliveryStatus` that is processed."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from roomkit_core.background import Background
 from roomkit_core.builtin.breaker import CircuitBreaker
@@ -55,7 +56,10 @@ if TYPE_CHECKING:
     from roomkit_core.interfaces.router import InboundRoomRouter
     from roomkit_core.interfaces.store import ConversationStore
     from roomkit_core.models.channel import RateLimit
+    from roomkit_core.models.retention import Retention
     from roomkit_core.registry import PluginRegistry
+
+K = TypeVar("K")
 
 LEASE = 60.0  # seconds, for claims whose calls are not longer
 HOUSE_LIMIT = 32  # durable hooks, timers and scheduled sends at once
@@ -78,6 +82,7 @@ class Given:
     cache_mb: float
     inbound_rate_limit: RateLimit | None
     inbound_sender_rate_limit: RateLimit | None
+    retention: Retention | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +111,10 @@ def refuse_unavailable(**parameters: Any) -> None:
         )
 
 
-def load_plugins(named: Iterable[Any], autoload: bool) -> PluginRegistry:
+def load_plugins(named: Iterable[Any] | PluginRegistry, autoload: bool) -> PluginRegistry:
     """The registry of a kit: the built-ins, the named plugins, and with ``autoload`` all installed ones."""
+    if not isinstance(named, Iterable):
+        return named  # a registry that somebody has made before the kit
     from roomkit_core.builtin import plugin as builtin_plugin  # with pluggy: 25 ms that importing RoomKit need not cost
     from roomkit_core.registry import PluginRegistry
 
@@ -118,6 +125,14 @@ def load_plugins(named: Iterable[Any], autoload: bool) -> PluginRegistry:
     if autoload:
         registry.discover()
     return registry
+
+
+def from_config(make: type[K], path: str | os.PathLike[str], environ: Mapping[str, str] | None) -> K:
+    """The kit that a file describes; what reads files is imported only for this."""
+    from roomkit_core.engine.verbs.configured import configured
+
+    kit: K = configured(make, Path(path), os.environ if environ is None else environ).kit
+    return kit
 
 
 def assemble(kit: KitProtocol, registry: PluginRegistry, given: Given) -> Engine:
@@ -150,7 +165,7 @@ def assemble(kit: KitProtocol, registry: PluginRegistry, given: Given) -> Engine
     }
     pump.pools = lambda: (*ports.channels.values(), ports.house, ports.journal)
     gates = _gates(ports, pump, limiter)
-    pump.chores = chores(ports, holdings, gates)
+    pump.chores = chores(ports, holdings, gates, given.retention)
     channels = Channels(ports, gates, runners, kit)
     plugins = Plugins(kit, registry, ports.hooks, lambda: ports.background.is_started)
     life = Life(ports, pump, runners, channels, plugins.start, plugins.stop)

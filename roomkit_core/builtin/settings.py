@@ -1,0 +1,20 @@
+"""What can be configured about built-in components."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from roomkit_core.models.settings import FilePath, Settings
+
+
+class SQLiteSettings(Settings):
+    """``use = "sqlite"``: a store in one file."""
+
+    path: FilePath = Field(default=Path("room.db"), validate_default=True, description="The file, on a local disk.")
+    synchronous: Literal["full", "normal", "off"] = Field(
+        "full",
+        description="`full` survives a loss of power; `normal` the end of the process; `off` is for measurements.",
+    )

@@ -1,0 +1,92 @@
+"""From a table to a model, and from what pydantic says about it to problems that people can mend. No value is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from roomkit_core.config.document import Document, Keys
+from roomkit_core.config.environment import BETWEEN, PREFIX
+from roomkit_core.config.references import References
+from roomkit_core.errors import ConfigProblem
+from roomkit_core.models.settings import FOLDER
+
+
+class Checking:
+    """Checks the tables of one document.
+
+    Attributes:
+        problems: What was found so far.
+    """
+
+    def __init__(self, document: Document, references: References) -> None:
+        self.document = document
+        self.references = references
+        self.problems: list[ConfigProblem] = []
+
+    def wrong(self, keys: Keys, what: str, fix: str) -> None:
+        """Note a problem."""
+        self.problems.append(self.document.problem(keys, self.references.redact(what), fix))
+
+    def table(self, value: Any, keys: Keys) -> dict[str, Any]:
+        """The value if it is a table; an empty one, and a problem, if not."""
+        if isinstance(value, dict):
+            return value
+        self.wrong(keys, "this is not a table", f"Write [{'.'.join(keys)}] and the keys below it.")
+        return {}
+
+    def model(self, model: type[BaseModel], table: Mapping[str, Any], keys: Keys) -> BaseModel | None:
+        """What the model makes of the table; None, and problems, if it does not fit."""
+        known = len(self.references.problems)
+        resolved = {key: self.references.resolve(value, (*keys, key)) for key, value in table.items()}
+        missed = {problem.key for problem in self.references.problems[known:]}
+        try:
+            return model.model_validate(resolved, context={FOLDER: self.document.path.parent})
+        except ValidationError as error:
+            for problem in self._problems(model, error, keys):
+                if problem.key not in missed:  # what a reference did not give is one problem, not two
+                    self.problems.append(problem)
+            return None
+
+    def _problems(self, model: type[BaseModel], error: ValidationError, keys: Keys) -> Iterator[ConfigProblem]:
+        for found in error.errors(include_url=False, include_input=False):
+            way = (*keys, *(str(step) for step in found["loc"]))
+            if found["type"] == "extra_forbidden":
+                yield self.document.problem(
+                    way, "there is no such key", did_you_mean(way[-1], _fields(model, way, keys))
+                )
+            elif found["type"] == "missing":
+                variable = PREFIX + BETWEEN.join(step.upper().replace("-", "_") for step in way)
+                yield self.document.problem(way, "this key is needed", f"Add {way[-1]} = ..., or set {variable}.")
+            else:
+                what = found["msg"].removeprefix("Value error, ")
+                what = self.references.redact(what[:1].lower() + what[1:])
+                yield self.document.problem(way, what, _meaning(model, way[len(keys) :]))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What to write instead."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    if close:
+        return f"Did you mean {close[0]}?"
+    return f"There are: {', '.join(names)}." if names else "Remove it; there is nothing to set here."
+
+
+def _fields(model: type[BaseModel], way: Keys, keys: Keys) -> Iterable[str]:
+    below = way[len(keys) : -1]
+    for step in below:
+        field = model.model_fields.get(step)
+        inner = None if field is None else field.annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return ()
+        model = inner
+    return model.model_fields
+
+
+def _meaning(model: type[BaseModel], way: Keys) -> str:
+    field = model.model_fields.get(way[0]) if way else None
+    return "" if field is None or not field.description else f"It says: {field.description}"

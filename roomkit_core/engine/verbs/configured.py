@@ -1,0 +1,201 @@
+"""From ``roomkit.toml`` to a kit: what it asks for is found among the plugins, built and put together."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from roomkit_core.builtin import plugin as builtin_plugin
+from roomkit_core.config import Document, Offer, Plan, Planning, read
+from roomkit_core.errors import ConfigError, PluginError, RoomKitError
+from roomkit_core.hooks.collected import include
+from roomkit_core.registry import CatalogEntry, PluginRegistry
+from roomkit_core.registry.imports import import_name
+
+DEFAULT_STORE = "room.db"
+
+
+class Configured(NamedTuple):
+    """A kit and what else its configuration says.
+
+    Attributes:
+        kit: The kit, not started.
+        plan: What it was made from; ``logging`` is for whoever runs it.
+    """
+
+    kit: Any
+    plan: Plan
+
+
+class Offered:
+    """The components of a registry, as the configuration asks for them."""
+
+    def __init__(self, registry: PluginRegistry) -> None:
+        self._registry = registry
+
+    def all(self, kind: str | None = None) -> Collection[tuple[str, Offer]]:
+        return [(entry.component.kind, _Entry(entry)) for entry in self._registry.components(kind)]
+
+    def find(self, kind: str, name: str) -> Offer:
+        return _Entry(self._registry.find(kind, name))
+
+    def model(self, offer: Offer) -> type[BaseModel] | None:
+        assert isinstance(offer, _Entry)
+        return self._import(offer.plugin, offer.entry.component.config)
+
+    def target(self, offer: Offer) -> Any:
+        assert isinstance(offer, _Entry)
+        return self._registry.resolve(offer.entry.component.kind, offer.entry.full_name)
+
+    def settings_model(self, plugin: str) -> type[BaseModel] | None:
+        known = [report for report in self._registry.report() if report.id == plugin]
+        if not known:
+            raise PluginError(
+                f"no plugin {plugin!r} is installed",
+                plugin=plugin,
+                code="plugin.not_installed",
+                hint=f"Install it, or remove [plugins.{plugin}].",
+            )
+        [report] = known[:1]
+        return self._import(plugin, None if report.info is None else report.info.config)
+
+    def _import(self, plugin: str, target: str | None) -> type[BaseModel] | None:
+        if target is None:
+            return None
+        try:
+            model = import_name(target)
+        except Exception as error:
+            hint = f"the model of its configuration cannot be imported from {target}: {type(error).__name__}: {error}"
+            self._registry.report_config_error(plugin, hint, error)
+            raise PluginError(f"plugin {plugin!r}: {hint}", plugin=plugin, code="plugin.config_model") from error
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise PluginError(
+                f"plugin {plugin!r}: {target} is no pydantic model", plugin=plugin, code="plugin.config_model"
+            )
+        return model
+
+
+class _Entry:
+    """A catalog entry, as the configuration sees it."""
+
+    def __init__(self, entry: CatalogEntry) -> None:
+        self.entry = entry
+
+    @property
+    def plugin(self) -> str:
+        return self.entry.plugin
+
+    @property
+    def name(self) -> str:
+        return self.entry.component.name
+
+
+def planning(path: Path, environ: Mapping[str, str]) -> tuple[Planning, PluginRegistry]:
+    """Read a file, and load the plugins that it may use.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    document = read(path)
+    registry = PluginRegistry(**_lists(document))
+    registry.load(builtin_plugin)
+    registry.discover()
+    return Planning(document, environ, Offered(registry)), registry
+
+
+def configured(make: Callable[..., Any], path: Path, environ: Mapping[str, str]) -> Configured:
+    """The kit that a file describes.
+
+    Args:
+        make: Makes the kit: the class.
+        path: The file.
+        environ: The environment.
+
+    Raises:
+        ConfigError: With all problems.
+    """
+    plans, registry = planning(path, environ)
+    plan = plans.plan()
+    for plugin, required in plan.named.items():
+        registry.load(plugin, required=required)
+    for plugin, settings in plan.settings.items():
+        registry.configure(plugin, settings)
+    kit_section = plan.kit
+    kit = make(
+        _store(plans, plan, registry),
+        lock_manager=_chosen(plans, plan, "lock", kit_section.lock),
+        inbound_router=_chosen(plans, plan, "router", kit_section.router),
+        max_chain_depth=kit_section.max_chain_depth,
+        process_timeout=kit_section.process_timeout,
+        cache_mb=kit_section.cache_mb,
+        inbound_rate_limit=kit_section.inbound_rate_limit,
+        inbound_sender_rate_limit=kit_section.inbound_sender_rate_limit,
+        retention=plan.retention,
+        plugins=registry,
+    )
+    for part in plan.of_kind("channel").values():
+        kit.register_channel(plans.build(part))
+    _include_app(kit, plan)
+    return Configured(kit, plan)
+
+
+def _store(plans: Planning, plan: Plan, registry: PluginRegistry) -> Any:
+    stores = plan.of_kind("store")
+    name = plan.kit.store or next(iter(stores), None)
+    if name is None:
+        return registry.resolve("store", "builtin:sqlite")(plan.document.path.parent / DEFAULT_STORE)
+    return plans.build(stores[name])
+
+
+def _chosen(plans: Planning, plan: Plan, kind: str, name: str | None) -> Any:
+    return None if name is None else plans.build(plan.of_kind(kind)[name])
+
+
+def _include_app(kit: Any, plan: Plan) -> None:
+    """Import the modules of the bot, which stand beside the file, and register what is marked in them."""
+    folder = str(plan.document.path.resolve().parent)
+    if plan.kit.app and folder not in sys.path:
+        sys.path.insert(0, folder)
+    problems = []
+    for name in plan.kit.app:
+        try:
+            include(kit, importlib.import_module(name))
+        except RoomKitError as error:
+            problems.append(plan.document.problem(("roomkit", "app"), f"{name}: {error}", error.hint))
+        except Exception as error:
+            what = f"the module {name!r} cannot be imported: {type(error).__name__}: {error}{_where(error, folder)}"
+            fix = "Mend the module." if _where(error, folder) else "It is imported from the folder of this file."
+            problems.append(plan.document.problem(("roomkit", "app"), what, fix))
+    if problems:
+        raise ConfigError(problems=problems, code="config.app")
+
+
+def _where(error: BaseException, folder: str) -> str:
+    """The last line of the bot's own code that was reached."""
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}:{error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+
+
+def _lists(document: Document) -> dict[str, Any]:
+    """Which plugins may be loaded; what is wrong with the lists is told with all other problems."""
+    section = document.data.get("roomkit")
+    lists = section.get("plugins") if isinstance(section, dict) else None
+    if not isinstance(lists, dict):
+        return {}
+    allow, deny = lists.get("allow"), lists.get("deny")
+    return {
+        "allow": allow if _is_ids(allow) else None,
+        "deny": deny if _is_ids(deny) else (),
+    }
+
+
+def _is_ids(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
