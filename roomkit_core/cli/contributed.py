@@ -122,5 +122,5 @@ def _plugins() -> PluginRegistry:
         return installed_plugins(usual_config())
     except ConfigError as error:
         # What may be loaded is not known, so nothing is. The core's own commands work.
-        typer.echo(f"error: {error} [{error.code}]\nwhat to do: {error.hint}", err=True)
+        typer.echo(f"error: {error} [{error.code}]" + (f"\nwhat to do: {error.hint}" if error.hint else ""), err=True)
         return PluginRegistry([])

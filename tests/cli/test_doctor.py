@@ -98,9 +98,9 @@ def test_t37_a_plugin_that_does_not_load_is_told_and_the_others_are_looked_at(do
 def test_a_list_that_names_a_plugin_which_is_not_installed_is_noted(doctor: Doctor) -> None:
     Path("roomkit.toml").write_text('[roomkit.plugins]\ndeny = ["websokcet"]\n', encoding="utf-8")
 
-    (told,) = found(doctor("--json"), "configuration")
+    file, told = found(doctor("--json"), "configuration")
 
-    assert told["status"] == "note"
+    assert (file["status"], told["status"]) == ("fine", "note")
     assert "'websokcet'" in told["message"]
     assert told["hint"] == "Did you mean 'websocket'?"
 
@@ -122,6 +122,39 @@ def test_lists_that_cannot_be_read_are_wrong_and_nothing_is_imported(text: str, 
 
     assert [finding["status"] for finding in found(result, "configuration")] == ["wrong"]
     assert found(result, "plugin pager") == []
+
+
+CONFIGURATION = """
+[roomkit]
+stroe = "main"
+
+[stores.main]
+use = "sqlight"
+
+[stores.other]
+use = "sqlite"
+synchronous = "sometimes"
+"""
+
+
+def test_every_problem_of_the_configuration_is_told_with_line_and_fix(doctor: Doctor) -> None:
+    Path("roomkit.toml").write_text(CONFIGURATION, encoding="utf-8")
+
+    told = found(doctor("--json", exit_code=1), "configuration")
+
+    assert {finding["status"] for finding in told} == {"wrong"}
+    lines = {finding["message"].partition(": ")[0] for finding in told}
+    assert lines == {"roomkit.toml:3", "roomkit.toml:6", "roomkit.toml:10"}
+    assert all(finding["hint"] for finding in told)
+
+
+def test_the_store_of_the_configuration_is_looked_at(doctor: Doctor, tmp_path: Path) -> None:
+    Path("roomkit.toml").write_text('[stores.main]\nuse = "sqlite"\npath = "data/room.db"\n', encoding="utf-8")
+
+    (told,) = found(doctor("--json", exit_code=1), "store")
+
+    assert told["message"].endswith("data")
+    assert "there is no folder" in told["message"]
 
 
 # ------------------------------------------------------------------------------------------------ the store
@@ -214,6 +247,15 @@ def test_live_starts_the_kit_and_asks_each_channel(doctor: Doctor) -> None:
         "raises": {("wrong", "ready() failed: OSError: no route to host"), ("fine", "checked itself")},
         "token": {("fine", "ready"), ("wrong", "the token ends tomorrow")},
     }
+
+
+def test_live_starts_the_kit_of_the_configuration(doctor: Doctor) -> None:
+    Path("roomkit.toml").write_text('[stores.main]\nuse = "sqlite"\n', encoding="utf-8")
+
+    result = doctor("--json", "--live")
+
+    assert [(one["status"], one["message"]) for one in found(result, "kit")] == [("fine", "it starts")]
+    assert Path("room.db").exists()
 
 
 def test_live_beside_a_running_server_says_that_it_did_not_start(doctor: Doctor) -> None:
