@@ -231,7 +231,8 @@ class ConfigProblem:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         origin = f" (from {self.variable})" if self.variable else ""
         key = f" {self.key}{origin}:" if self.key else ""
-        return f"{where}:{key} {self.what}. {self.fix}".rstrip()
+        end = "" if self.what.endswith((".", "?", "!")) else "."
+        return f"{where}:{key} {self.what}{end} {self.fix}".rstrip()
 
 
 class ConfigError(RoomKitError):

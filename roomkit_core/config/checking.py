@@ -14,6 +14,8 @@ from roomkit_core.config.references import References
 from roomkit_core.errors import ConfigProblem
 from roomkit_core.models.settings import FOLDER
 
+LOOK = "`roomkit plugins` shows what is installed, and `roomkit doctor` what is wrong with it."
+
 
 class Checking:
     """Checks the tables of one document.
@@ -29,7 +31,7 @@ class Checking:
 
     def wrong(self, keys: Keys, what: str, fix: str) -> None:
         """Note a problem."""
-        self.problems.append(self.document.problem(keys, self.references.redact(what), fix))
+        self.problems.append(self.document.problem(keys, self.references.redact(what), fix or LOOK))
 
     def table(self, value: Any, keys: Keys) -> dict[str, Any]:
         """The value if it is a table; an empty one, and a problem, if not."""
@@ -89,4 +91,4 @@ def _fields(model: type[BaseModel], way: Keys, keys: Keys) -> Iterable[str]:
 
 def _meaning(model: type[BaseModel], way: Keys) -> str:
     field = model.model_fields.get(way[0]) if way else None
-    return "" if field is None or not field.description else f"It says: {field.description}"
+    return LOOK if field is None or not field.description else f"It says: {field.description}"

@@ -28,12 +28,14 @@ class Document:
         data: Its tables.
         lines: Where keys and tables stand, counted from 1.
         variables: Which values came from which variable of the environment.
+        problems: What was wrong when it was read, and could be left out.
     """
 
     path: Path
     data: dict[str, Any]
     lines: dict[Keys, int] = field(default_factory=dict)
     variables: dict[Keys, str] = field(default_factory=dict)
+    problems: list[ConfigProblem] = field(default_factory=list)
 
     def problem(self, keys: Keys, what: str, fix: str) -> ConfigProblem:
         """Something that is wrong at a key."""
@@ -42,10 +44,11 @@ class Document:
         return ConfigProblem(str(self.path), line, dotted(keys), what, fix, variable)
 
     def line_of(self, keys: Keys) -> int | None:
-        """The line of the key, or of the nearest table that it would be in."""
+        """The line of the key, of the first that is below it, or of the nearest table that it would be in."""
         for length in range(len(keys), 0, -1):
-            if keys[:length] in self.lines:
-                return self.lines[keys[:length]]
+            found = [line for at, line in self.lines.items() if at[:length] == keys[:length]]
+            if found:
+                return self.lines.get(keys[:length], min(found))
         return None
 
 
@@ -75,20 +78,27 @@ def read(path: Path) -> Document:
 
 
 def parse(path: Path, text: str) -> Document:
-    """What a file with this text says. Raises :class:`ConfigError` as :func:`read`."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        what, line = _position(str(error))
-        problem = ConfigProblem(str(path), line, "", what, _FIXES.get(what, "Mend that line; the file must be TOML."))
-        raise ConfigError(problems=[problem], code="config.not_toml") from None
-    return Document(path, data, dict(_lines(text)))
+    """What a file with this text says; what stands there twice is a problem, and the first of the two counts.
 
-
-_FIXES = {
-    "Cannot overwrite a value": "The key is there twice: remove one of the two.",
-    "Cannot declare": "The table is there twice: every id needs a section of its own.",
-}
+    Raises:
+        ConfigError: ``config.not_toml``, as :func:`read`.
+    """
+    problems: list[ConfigProblem] = []
+    while True:
+        try:
+            return Document(path, tomllib.loads(text), dict(_lines(text)), problems=problems)
+        except tomllib.TOMLDecodeError as error:
+            what, line = _position(str(error))
+            without = None if line is None else _without_repeat(text, what, line)
+            if without is None or line is None:
+                fix = "Mend that line: the file has to be TOML, see https://toml.io."
+                problems.append(ConfigProblem(str(path), line, "", what[:1].lower() + what[1:], fix))
+                raise ConfigError(problems=problems, code="config.not_toml") from None
+            text, key = without
+            fix = (
+                "Every id needs a section of its own, and every key stands there once: rename or remove one of the two."
+            )
+            problems.append(ConfigProblem(str(path), line, key, "this stands there twice", fix))
 
 
 def _position(message: str) -> tuple[str, int | None]:
@@ -96,6 +106,20 @@ def _position(message: str) -> tuple[str, int | None]:
     what, _, where = message.rpartition(" (at line ")
     number = where.partition(",")[0]
     return (what, int(number)) if number.isdecimal() else (message, None)
+
+
+def _without_repeat(text: str, what: str, line: int) -> tuple[str, str] | None:
+    """The text with blank lines for what stands there for the second time, and its key; None for other faults."""
+    lines = text.split("\n")
+    first = last = line - 1
+    if what.startswith("Cannot declare"):  # a header: everything up to the next one is in its table
+        while last + 1 < len(lines) and not lines[last + 1].lstrip().startswith("["):
+            last += 1
+    elif not what.startswith("Cannot overwrite"):
+        return None
+    key = lines[first].split("=")[0].strip().strip("[]").strip()
+    lines[first : last + 1] = [""] * (last + 1 - first)
+    return "\n".join(lines), key
 
 
 def _lines(text: str) -> Iterator[tuple[Keys, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, Final
 
 from roomkit_core.config.document import Document, Keys
@@ -27,7 +28,7 @@ def overlay(document: Document, environ: Mapping[str, str]) -> Document:
             keys = _put(data, name.removeprefix(PREFIX).split(BETWEEN), _value(environ[name]))
             if keys is not None:
                 variables[keys] = name
-    return Document(document.path, data, document.lines, variables)
+    return replace(document, data=data, variables=variables)
 
 
 def _put(data: dict[str, Any], parts: list[str], value: Any) -> Keys | None:

@@ -103,7 +103,7 @@ class Planning:
 
     def raise_problems(self) -> None:
         """Raise what was found so far, if anything was."""
-        found = [*self._checking.problems, *self._references.problems]
+        found = [*self.document.problems, *self._checking.problems, *self._references.problems]
         if found:
             raise ConfigError(problems=sorted(found, key=_place))
 

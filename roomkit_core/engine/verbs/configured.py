@@ -19,6 +19,7 @@ from roomkit_core.registry import CatalogEntry, PluginRegistry
 from roomkit_core.registry.imports import import_name
 
 DEFAULT_STORE = "room.db"
+MEND = "Mend the module."
 
 
 class Configured(NamedTuple):
@@ -167,10 +168,10 @@ def _include_app(kit: Any, plan: Plan) -> None:
         try:
             include(kit, importlib.import_module(name))
         except RoomKitError as error:
-            problems.append(plan.document.problem(("roomkit", "app"), f"{name}: {error}", error.hint))
+            problems.append(plan.document.problem(("roomkit", "app"), f"{name}: {error}", error.hint or MEND))
         except Exception as error:
             what = f"the module {name!r} cannot be imported: {type(error).__name__}: {error}{_where(error, folder)}"
-            fix = "Mend the module." if _where(error, folder) else "It is imported from the folder of this file."
+            fix = MEND if _where(error, folder) else "It is imported from the folder of this file."
             problems.append(plan.document.problem(("roomkit", "app"), what, fix))
     if problems:
         raise ConfigError(problems=problems, code="config.app")
