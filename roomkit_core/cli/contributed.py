@@ -21,8 +21,8 @@ from roomkit_core.registry import CommandEntry, PluginRegistry, PluginState
 
 PANEL: Final = "Commands of plugins"
 
-ELSEWHERE: Final = {"serve": "roomkit-server"}
-"""Commands that people will look for, and what brings them."""
+ELSEWHERE: Final = {"serve": "server"}
+"""Commands that people will look for, and the plugins of ours that bring them."""
 
 
 class PluginGroup(TyperGroup):
@@ -77,10 +77,11 @@ class PluginGroup(TyperGroup):
         message = f"There is no command {name!r}."
         if close := get_close_matches(name, [*self.commands, *self._shortest(), *self._by_full_name()]):
             message += f" Did you mean {' or '.join(repr(word) for word in close)}?"
-        elif name in ELSEWHERE:
-            message += f" It comes with {ELSEWHERE[name]}: pip install {ELSEWHERE[name]}"
-        for report in _plugins().report():
-            if is_broken(report):
+        reports, bringer = _plugins().report(), ELSEWHERE.get(name)
+        if bringer is not None and bringer not in [report.id for report in reports]:
+            message += f" It comes with roomkit-{bringer}: pip install roomkit-{bringer}"
+        for report in reports:
+            if is_broken(report) or (report.id == bringer and report.hint):
                 message += f"\nInstalled but not usable: {report}"
         return message
 
