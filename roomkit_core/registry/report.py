@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -115,6 +115,8 @@ class PluginRecord:
     in_use: bool = False
     registered: bool = False
     hooked: bool = False
+    hooks: tuple[Any, ...] = ()
+    resolved: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @property
     def broken(self) -> bool:
@@ -126,6 +128,10 @@ class PluginRecord:
         extra = {"plugin": self.id, "state": state.value}
         level = logging.INFO if state is PluginState.DISABLED else logging.WARNING
         _log.log(level, "plugin %s", self.report(), exc_info=error, extra=extra)
+
+    def recover(self) -> None:
+        """Forget what was wrong, before another attempt."""
+        self.state, self.hint, self.exception = PluginState.LOADED, "", None
 
     def blame(self, hook: str, error: Exception) -> None:
         """Record that an implementation of the plugin raised, or could not be called with what it wants."""

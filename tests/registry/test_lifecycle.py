@@ -58,7 +58,7 @@ def discovered(site: Site, plugin_id: str, source: str) -> PluginRegistry:
     return registry
 
 
-async def test_plugins_start_in_order_and_stop_in_reverse() -> None:
+async def test_roomkit_startup_runs_in_the_order_of_loading_and_roomkit_shutdown_in_reverse() -> None:
     log: list[str] = []
     registry = registry_with(living("a", log), module("silent"), living("b", log))
 
@@ -173,7 +173,7 @@ async def test_a_startup_that_hangs_is_ended_by_its_timeout() -> None:
     assert isinstance(reported(registry, "slow").exception, TimeoutError)
 
 
-async def test_a_shutdown_that_raises_or_hangs_is_reported_and_the_others_are_stopped() -> None:
+async def test_roomkit_shutdown_that_raises_or_hangs_is_reported_and_the_others_are_stopped() -> None:
     log: list[str] = []
     plugins = living("a", log), living("bad", log, stop=fail), living("slow", log, stop=anyio.sleep_forever)
     registry = registry_with(*plugins)
