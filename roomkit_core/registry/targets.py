@@ -17,6 +17,7 @@ BASES: Final[Mapping[str, str]] = MappingProxyType(
         Kind.LOCK: "roomkit_core.interfaces.locks:RoomLockManager",
         Kind.ROUTER: "roomkit_core.interfaces.router:InboundRoomRouter",
         Kind.IDENTITY: "roomkit_core.interfaces.identity:IdentityResolver",
+        Kind.SECRET: "roomkit_core.interfaces.secrets:SecretStore",
     }
 )
 
