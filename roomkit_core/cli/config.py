@@ -67,7 +67,8 @@ def schema(path: ConfigFile = DEFAULT_CONFIG) -> None:
     """
     registry = installed_plugins(path)
     with quietly():
-        print_json(schema_of(Offered(registry), [report.id for report in registry.report()]))
+        found = schema_of(Offered(registry), [report.id for report in registry.report()])
+    print_json(found)
 
 
 def _as_problem(path: str, error: ConfigError) -> ConfigProblem:
