@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -62,7 +63,10 @@ class Checking:
         """
         places = elsewhere or {}
         known = len(self.references.problems)
-        resolved = {key: self.references.resolve(value, (*places.get(key, keys), key)) for key, value in table.items()}
+        resolved = {
+            key: self.references.resolve(value, (*places.get(key, keys), key), is_table=takes_table(model, key))
+            for key, value in table.items()
+        }
         missed = {problem.key for problem in self.references.problems[known:]}
         for key in resolved:
             if is_secret(model, key):
@@ -95,6 +99,20 @@ class Checking:
                     what = "this is not valid"  # who wrote the validator may have repeated a part of the value
                 what = self._redact(what[:1].lower() + what[1:])
                 yield self.document.problem(way, what, _meaning(model, steps))
+
+
+def takes_table(model: type[BaseModel], name: str) -> bool:
+    """Whether a field of a model is written as a table."""
+    field = model.model_fields.get(name)
+    return field is not None and _is_table(field.annotation)
+
+
+def _is_table(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType, Annotated):
+        return any(_is_table(argument) for argument in get_args(annotation))
+    kind = origin or annotation
+    return isinstance(kind, type) and issubclass(kind, Mapping | BaseModel)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -84,6 +84,14 @@ def test_a_collection_in_the_environment_is_json(kit_of: KitOf) -> None:
     assert channel(kit).labels == {"team": "red"}
 
 
+def test_a_table_that_is_wanted_as_a_table_is_no_reference_and_its_values_may_be_some(kit_of: KitOf) -> None:
+    kit = kit_of(SUPPORT.replace("number", 'labels = { env = "prod" }\nnumber'))
+    assert channel(kit).labels == {"env": "prod"}
+
+    kit = kit_of(SUPPORT.replace("number", 'labels = { env = { env = "STAGE" } }\nnumber'), STAGE="test")
+    assert channel(kit).labels == {"env": "test"}
+
+
 def test_the_settings_of_a_plugin_hold_what_they_refer_to(kit_of: KitOf) -> None:
     kit = kit_of(
         """

@@ -96,7 +96,7 @@ def test_the_examples_are_right_by_the_schema(schema: Any, path: Path) -> None:
         ('provider = "ours"', "provider = 1", "channels.a"),
         ('region = "us"', 'regoin = "us"', "plugins.pager"),
         ("required = false", 'required = "no"', "plugins.pager.required"),
-        ('"debug"', '"loud"', "logging.levels"),
+        ('"debug"', '"loud"', "logging.levels.roomkit.delivery"),
         ("dead = 60", 'dead = "soon"', "retention.dead"),
     ],
 )
