@@ -67,6 +67,7 @@ _EXPORTS = {
     "roomkit_core.builtin.retry": "retry_with_backoff",
     "roomkit_core.builtin.router": "DefaultInboundRoomRouter",
     "roomkit_core.builtin.sqlite.store": "SQLiteStore",
+    "roomkit_core.config.logs": "configure_logging",
     "roomkit_core.plugin": "API_VERSION Command Component PluginInfo RouteSpec hookimpl",
     "roomkit_core.registry": "PluginReport PluginState",
 }
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from roomkit_core.builtin.retry import retry_with_backoff as retry_with_backoff
     from roomkit_core.builtin.router import DefaultInboundRoomRouter as DefaultInboundRoomRouter
     from roomkit_core.builtin.sqlite.store import SQLiteStore as SQLiteStore
+    from roomkit_core.config.logs import configure_logging as configure_logging
     from roomkit_core.errors import ChannelAlreadyRegisteredError as ChannelAlreadyRegisteredError
     from roomkit_core.errors import ChannelNotFoundError as ChannelNotFoundError
     from roomkit_core.errors import ChannelNotRegisteredError as ChannelNotRegisteredError
@@ -393,6 +395,7 @@ __all__ = [
     "WorkState",
     "WorkView",
     "__version__",
+    "configure_logging",
     "hook",
     "hookimpl",
     "on",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from roomkit_core.interfaces.channel import Channel
+from roomkit_core.models.enums import ChannelDirection
 from roomkit_core.models.kinds import ChannelType
 
 
 class BotChannel(Channel):
-    """Through what a bot speaks: ``kit.send_event(room_id, "bot", ...)``. Attach it with ``Access.WRITE_ONLY``."""
+    """Through what a bot speaks: ``kit.send_event(room_id, "bot", ...)``. Nothing is owed to it."""
 
     channel_type = ChannelType.BOT
+    direction = ChannelDirection.OUTBOUND

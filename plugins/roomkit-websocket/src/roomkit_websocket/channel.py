@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from roomkit_core.interfaces.channel import Channel
@@ -48,12 +48,26 @@ class WebSocketChannel(Channel):
     channel_type = ChannelType.WEBSOCKET
     live = True
 
-    def __init__(self, channel_id: str, *, send_timeout: float = 5.0, queue_size: int = 256) -> None:
+    def __init__(
+        self,
+        channel_id: str,
+        *,
+        send_timeout: float = 5.0,
+        queue_size: int = 256,
+        open_rooms: bool = False,
+        attach: Collection[str] = (),
+        history: int = 200,
+        origins: Collection[str] = (),
+    ) -> None:
         super().__init__(channel_id)
         if send_timeout <= 0 or queue_size < 1:
             raise ValueError("send_timeout must be positive and queue_size at least 1")
         self.send_timeout = send_timeout
         self.queue_size = queue_size
+        self.open_rooms = open_rooms
+        self.attach = tuple(attach)
+        self.history = history
+        self.origins = frozenset(origins)
         self._directory = Directory()
         self._sending = Sending(send_timeout, self._too_slow, self._failed)
         self._dropped = 0
