@@ -69,7 +69,8 @@ _EXPORTS = {
     "roomkit_core.builtin.router": "DefaultInboundRoomRouter",
     "roomkit_core.builtin.sqlite.store": "SQLiteStore",
     "roomkit_core.config.logs": "configure_logging",
-    "roomkit_core.plugin": "API_VERSION Component PluginInfo hookimpl",
+    "roomkit_core.plugin": "API_VERSION Command Component PluginInfo RouteSpec hookimpl",
+    "roomkit_core.registry": "PluginReport PluginState",
 }
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 
@@ -232,9 +233,13 @@ if TYPE_CHECKING:
     from roomkit_core.models.work import WorkRow as WorkRow
     from roomkit_core.models.work import WorkState as WorkState
     from roomkit_core.plugin import API_VERSION as API_VERSION
+    from roomkit_core.plugin import Command as Command
     from roomkit_core.plugin import Component as Component
     from roomkit_core.plugin import PluginInfo as PluginInfo
+    from roomkit_core.plugin import RouteSpec as RouteSpec
     from roomkit_core.plugin import hookimpl as hookimpl
+    from roomkit_core.registry import PluginReport as PluginReport
+    from roomkit_core.registry import PluginState as PluginState
 
 __all__ = [
     "ABSENT",
@@ -266,6 +271,7 @@ __all__ = [
     "ChannelType",
     "CircuitBreaker",
     "Clock",
+    "Command",
     "Committed",
     "Component",
     "CompositeContent",
@@ -335,6 +341,8 @@ __all__ = [
     "Pause",
     "PluginError",
     "PluginInfo",
+    "PluginReport",
+    "PluginState",
     "ProcessTimeoutError",
     "ProviderResult",
     "RateLimit",
@@ -359,6 +367,7 @@ __all__ = [
     "RoomStatus",
     "RoomTimers",
     "Route",
+    "RouteSpec",
     "Routing",
     "SQLiteStore",
     "Settings",

@@ -1,7 +1,8 @@
 """The commands, put together.
 
-Exit codes: 0 all is well; 1 there is nothing of that name, or ``db check`` found damage; 2 the request makes no sense,
-or is refused for a reason that the message says; 3 the store cannot be used.
+Exit codes: 0 all is well; 1 there is nothing of that name, ``db check`` found damage, or ``doctor`` something to mend;
+2 the request makes no sense, or is refused for a reason that the message says; 3 the store cannot be used. A command of
+a plugin ends as its author says.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from roomkit_core.builtin import plugin as builtin_plugin
 from roomkit_core.config import Document, Offer, Plan, Planning, read
+from roomkit_core.config.environment import overlay
 from roomkit_core.errors import ConfigError, PluginError, RoomKitError
 from roomkit_core.hooks.collected import include
 from roomkit_core.registry import CatalogEntry, PluginRegistry
@@ -104,7 +105,7 @@ def planning(path: Path, environ: Mapping[str, str]) -> tuple[Planning, PluginRe
         ConfigError: The file cannot be read.
     """
     document = read(path)
-    registry = PluginRegistry(**_lists(document))
+    registry = PluginRegistry(**_lists(overlay(document, environ)))
     registry.load(builtin_plugin)
     registry.discover()
     return Planning(document, environ, Offered(registry)), registry
@@ -186,16 +187,15 @@ def _where(error: BaseException, folder: str) -> str:
 
 
 def _lists(document: Document) -> dict[str, Any]:
-    """Which plugins may be loaded; what is wrong with the lists is told with all other problems."""
+    """Which plugins may be loaded; no installed one if that cannot be said, which is told with all other problems."""
     section = document.data.get("roomkit")
     lists = section.get("plugins") if isinstance(section, dict) else None
     if not isinstance(lists, dict):
         return {}
     allow, deny = lists.get("allow"), lists.get("deny")
-    return {
-        "allow": allow if _is_ids(allow) else None,
-        "deny": deny if _is_ids(deny) else (),
-    }
+    if not all(found is None or _is_ids(found) for found in (allow, deny)):
+        return {"allow": ()}
+    return {"allow": allow, "deny": deny or ()}
 
 
 def _is_ids(value: Any) -> bool:

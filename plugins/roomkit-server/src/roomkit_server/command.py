@@ -27,7 +27,7 @@ def serve(
     configure_logging(config)
     kit = RoomKit.from_config(config)
     settings: ServerSettings = kit.plugins.settings("server")
-    routes = [(entry.route, kit.plugins.build_route(entry, kit)) for entry in kit.plugins.routes()]
+    routes = [(entry.route, kit.plugins.build_route(entry)) for entry in kit.plugins.routes()]
     app = create_app(
         kit,
         routes=[(route, application) for route, application in routes if application is not None],
