@@ -152,8 +152,13 @@ async def test_no_text_of_it_shows_a_secret(config: Path) -> None:
     assert await auth(request) is not None
 
 
-async def test_a_token_that_is_too_short_is_a_mistake(config: Path) -> None:
+@pytest.fixture
+def with_a_short_token(config: Path) -> Path:
     config.write_text(CONFIG.replace(BOB, "tiny"), encoding="utf-8")
+    return config
+
+
+async def test_a_token_that_is_too_short_is_a_mistake(with_a_short_token: Path) -> None:
     with pytest.raises(ConfigError, match=r"channels.web.auth.people.bob.token.*at least 16") as caught:
-        RoomKit.from_config(config, environ={"ANN": ANN})
+        RoomKit.from_config(with_a_short_token, environ={"ANN": ANN})
     assert "tiny" not in str(caught.value)
