@@ -47,7 +47,7 @@ Say = Callable[..., Any]
 async def listening(path: Path) -> AsyncIterator[str]:
     """The server of a configuration; its address."""
     kit = RoomKit.from_config(path, environ={"ANN": ANN})
-    routes = [(entry.route, kit.plugins.build_route(entry, kit)) for entry in kit.plugins.routes()]
+    routes = [(entry.route, kit.plugins.build_route(entry)) for entry in kit.plugins.routes()]
     app = create_app(kit, routes=routes)
     assert app.state.authenticated
     async with create_task_group() as tasks:
