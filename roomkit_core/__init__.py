@@ -46,7 +46,7 @@ _EXPORTS = {
     "roomkit_core.models.hook": "FrameworkEvent HookResult InjectedEvent",
     "roomkit_core.models.context": "RoomContext",
     "roomkit_core.models.retention": "Retention",
-    "roomkit_core.models.settings": "Duration FilePath Settings",
+    "roomkit_core.models.settings": "Duration FilePath Settings Uses",
     "roomkit_core.models.story": "Cancellation Cancelling Pause Story StoryStep Trouble WorkView",
     "roomkit_core.models.work": "Attempt Outcome WorkKind WorkRow WorkState",
     "roomkit_core.models.changes": "ABSENT ChangeSet Committed Discharge KeyResult Refused Value Withdrawal",
@@ -58,6 +58,7 @@ _EXPORTS = {
     "roomkit_core.interfaces.locks": "RoomLockManager",
     "roomkit_core.interfaces.resilience": "Breaker RateLimiter",
     "roomkit_core.interfaces.router": "InboundRoomRouter",
+    "roomkit_core.interfaces.secrets": "SecretStore",
     "roomkit_core.interfaces.store": "ConversationStore Cutoffs DecidedKey Known RoomSnapshot Ticket WorkFilter",
     "roomkit_core.hooks.collected": "hook on on_delivery_status",
     "roomkit_core.builtin.bot": "BotChannel",
@@ -128,6 +129,7 @@ if TYPE_CHECKING:
     from roomkit_core.interfaces.resilience import Breaker as Breaker
     from roomkit_core.interfaces.resilience import RateLimiter as RateLimiter
     from roomkit_core.interfaces.router import InboundRoomRouter as InboundRoomRouter
+    from roomkit_core.interfaces.secrets import SecretStore as SecretStore
     from roomkit_core.interfaces.store import ConversationStore as ConversationStore
     from roomkit_core.interfaces.store import Cutoffs as Cutoffs
     from roomkit_core.interfaces.store import DecidedKey as DecidedKey
@@ -218,6 +220,7 @@ if TYPE_CHECKING:
     from roomkit_core.models.settings import Duration as Duration
     from roomkit_core.models.settings import FilePath as FilePath
     from roomkit_core.models.settings import Settings as Settings
+    from roomkit_core.models.settings import Uses as Uses
     from roomkit_core.models.story import Cancellation as Cancellation
     from roomkit_core.models.story import Cancelling as Cancelling
     from roomkit_core.models.story import Pause as Pause
@@ -370,6 +373,7 @@ __all__ = [
     "RouteSpec",
     "Routing",
     "SQLiteStore",
+    "SecretStore",
     "Settings",
     "SourceAlreadyAttachedError",
     "SourceNotFoundError",
@@ -388,6 +392,7 @@ __all__ = [
     "ToolCallContent",
     "Trouble",
     "UnsupportedError",
+    "Uses",
     "Value",
     "Version",
     "VideoContent",

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from roomkit_core import __version__
-from roomkit_core.cli import database, dead, deliveries, doctor, looking, plugins
+from roomkit_core.cli import config, database, dead, deliveries, doctor, looking, plugins
 from roomkit_core.cli.contributed import PluginGroup
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("timeline")(looking.timeline)
 app.add_typer(dead.app, name="dead")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(database.app, name="db")
+app.add_typer(config.app, name="config")
 
 
 def _show_version(wanted: bool) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from roomkit_core.config import Document, Plan, Planning, read
-from roomkit_core.config.parts import PLURALS, USE
+from roomkit_core.config.naming import kinds_by_section
+from roomkit_core.config.parts import USE
 from roomkit_core.engine.verbs.configured import Offered
 from roomkit_core.errors import ConfigError, ConfigProblem, PluginError
 from roomkit_core.registry import PluginRegistry
@@ -47,6 +48,7 @@ def _plugin_of(document: Document, keys: Sequence[str], registry: PluginRegistry
     if not isinstance(used, str):
         return None
     try:
-        return registry.find(PLURALS.get(section) or section.removesuffix("s"), used).plugin
+        kinds = kinds_by_section(entry.component.kind for entry in registry.components())
+        return registry.find(kinds[section], used).plugin if section in kinds else None
     except PluginError:
         return None

@@ -16,6 +16,7 @@ from roomkit_core.config import Document, Offer, Plan, Planning, read
 from roomkit_core.config.environment import overlay
 from roomkit_core.errors import ConfigError, PluginError, RoomKitError
 from roomkit_core.hooks.collected import include
+from roomkit_core.plugin import Kind
 from roomkit_core.registry import CatalogEntry, PluginRegistry
 from roomkit_core.registry.imports import import_name
 
@@ -54,6 +55,10 @@ class Offered:
     def target(self, offer: Offer) -> Any:
         assert isinstance(offer, _Entry)
         return self._registry.resolve(offer.entry.component.kind, offer.entry.full_name)
+
+    def trouble(self, plugin: str) -> tuple[str, str] | None:
+        broken = [report for report in self._registry.report() if report.id == plugin and report.state != "LOADED"]
+        return (f"the plugin does not work, it is {broken[0].state}", broken[0].hint) if broken else None
 
     def settings_model(self, plugin: str) -> type[BaseModel] | None:
         known = [report for report in self._registry.report() if report.id == plugin]
@@ -126,40 +131,45 @@ def configured(make: Callable[..., Any], path: Path, environ: Mapping[str, str])
     plan = plans.plan()
     for plugin, required in plan.named.items():
         registry.load(plugin, required=required)
-    for plugin, settings in plan.settings.items():
-        registry.configure(plugin, settings)
-    kit_section = plan.kit
+    store = _store(plans, plan, registry)
+    locks, router = _chosen(plans, plan, Kind.LOCK), _chosen(plans, plan, Kind.ROUTER, store)
+    channels = [plans.build(part) for part in plan.of_kind(Kind.CHANNEL).values()]
+    settings = {plugin: plans.complete(given) for plugin, given in plan.settings.items()}
+    plans.raise_problems()
+    for plugin, complete in settings.items():
+        registry.configure(plugin, complete)
+    section = plan.kit
     kit = make(
-        _store(plans, plan, registry),
-        lock_manager=_chosen(plans, plan, "lock", kit_section.lock),
-        inbound_router=_chosen(plans, plan, "router", kit_section.router),
-        max_chain_depth=kit_section.max_chain_depth,
-        process_timeout=kit_section.process_timeout,
-        cache_mb=kit_section.cache_mb,
-        inbound_rate_limit=kit_section.inbound_rate_limit,
-        inbound_sender_rate_limit=kit_section.inbound_sender_rate_limit,
+        store,
+        lock_manager=locks,
+        inbound_router=router,
+        max_chain_depth=section.max_chain_depth,
+        process_timeout=section.process_timeout,
+        cache_mb=section.cache_mb,
+        inbound_rate_limit=section.inbound_rate_limit,
+        inbound_sender_rate_limit=section.inbound_sender_rate_limit,
         retention=plan.retention,
         plugins=registry,
     )
-    for part in plan.of_kind("channel").values():
-        kit.register_channel(plans.build(part))
-    _include_app(kit, plan)
+    for channel in channels:
+        kit.register_channel(channel)
+    _include_app(kit, plan, plans.redact)
     return Configured(kit, plan)
 
 
 def _store(plans: Planning, plan: Plan, registry: PluginRegistry) -> Any:
-    stores = plan.of_kind("store")
-    name = plan.kit.store or next(iter(stores), None)
-    if name is None:
+    part = plan.chosen(Kind.STORE)
+    if part is None:
         return registry.resolve("store", "builtin:sqlite")(plan.document.path.parent / DEFAULT_STORE)
-    return plans.build(stores[name])
+    return plans.build(part)
 
 
-def _chosen(plans: Planning, plan: Plan, kind: str, name: str | None) -> Any:
-    return None if name is None else plans.build(plan.of_kind(kind)[name])
+def _chosen(plans: Planning, plan: Plan, kind: str, *leading: Any) -> Any:
+    part = plan.chosen(kind)
+    return None if part is None else plans.build(part, *leading)
 
 
-def _include_app(kit: Any, plan: Plan) -> None:
+def _include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
     """Import the modules of the bot, which stand beside the file, and register what is marked in them."""
     folder = str(plan.document.path.resolve().parent)
     if plan.kit.app and folder not in sys.path:
@@ -169,11 +179,12 @@ def _include_app(kit: Any, plan: Plan) -> None:
         try:
             include(kit, importlib.import_module(name))
         except RoomKitError as error:
-            problems.append(plan.document.problem(("roomkit", "app"), f"{name}: {error}", error.hint or MEND))
+            what = redact(f"{name}: {error}")
+            problems.append(plan.document.problem(("roomkit", "app"), what, error.hint or MEND))
         except Exception as error:
             what = f"the module {name!r} cannot be imported: {type(error).__name__}: {error}{_where(error, folder)}"
             fix = MEND if _where(error, folder) else "It is imported from the folder of this file."
-            problems.append(plan.document.problem(("roomkit", "app"), what, fix))
+            problems.append(plan.document.problem(("roomkit", "app"), redact(what), fix))
     if problems:
         raise ConfigError(problems=problems, code="config.app")
 
