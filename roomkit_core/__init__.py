@@ -50,6 +50,7 @@ _EXPORTS = {
     "roomkit_core.models.story": "Cancellation Cancelling Pause Story StoryStep Trouble WorkView",
     "roomkit_core.models.work": "Attempt Outcome WorkKind WorkRow WorkState",
     "roomkit_core.models.changes": "ABSENT ChangeSet Committed Discharge KeyResult Refused Value Withdrawal",
+    "roomkit_core.interfaces.auth": "AuthCallback AuthRequest Authenticator",
     "roomkit_core.interfaces.channel": "Channel",
     "roomkit_core.interfaces.clock": "Clock",
     "roomkit_core.interfaces.identity": "IdentityResolver",
@@ -116,6 +117,9 @@ if TYPE_CHECKING:
     from roomkit_core.hooks.collected import hook as hook
     from roomkit_core.hooks.collected import on as on
     from roomkit_core.hooks.collected import on_delivery_status as on_delivery_status
+    from roomkit_core.interfaces.auth import AuthCallback as AuthCallback
+    from roomkit_core.interfaces.auth import Authenticator as Authenticator
+    from roomkit_core.interfaces.auth import AuthRequest as AuthRequest
     from roomkit_core.interfaces.channel import Channel as Channel
     from roomkit_core.interfaces.clock import Clock as Clock
     from roomkit_core.interfaces.identity import IdentityResolver as IdentityResolver
@@ -247,6 +251,9 @@ __all__ = [
     "Access",
     "Attempt",
     "AudioContent",
+    "AuthCallback",
+    "AuthRequest",
+    "Authenticator",
     "BotChannel",
     "Breaker",
     "BreakerState",

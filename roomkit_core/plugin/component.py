@@ -36,8 +36,8 @@ class Kind:
     TRANSCODER: Final = "transcoder"
     CONTENT: Final = "content"
     SECRET: Final = "secret"
-    BLOB_STORE: Final = "blob_store"
     AUTH: Final = "auth"
+    BLOB_STORE: Final = "blob_store"
 
 
 @dataclass(frozen=True, slots=True)

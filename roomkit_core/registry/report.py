@@ -122,6 +122,13 @@ class PluginRecord:
     def broken(self) -> bool:
         return self.state is not PluginState.LOADED
 
+    @property
+    def stops_start(self) -> bool:
+        """Whether the kit must not start: it requires the plugin, or uses what the plugin could not prepare."""
+        if self.named:
+            return self.required and self.broken
+        return self.in_use and self.state in (PluginState.HOOK_ERROR, PluginState.CONFIG_ERROR)
+
     def fail(self, state: PluginState, hint: str, error: BaseException | None = None) -> None:
         """Record and log what is wrong."""
         self.state, self.hint, self.exception = state, hint, error
@@ -160,7 +167,7 @@ class PluginRecord:
 
 def require(records: Iterable[PluginRecord]) -> None:
     """Raise PluginError if any of these is broken without which the kit does not start; tells of all of them."""
-    broken = [record for record in records if record.required and record.broken]
+    broken = [record for record in records if record.stops_start]
     if broken:
         first = broken[0]
         reasons = "; ".join(str(record.report()) for record in broken)

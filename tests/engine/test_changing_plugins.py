@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 import pytest
 
 from roomkit_core import KitStateError, PluginError, RoomKit
@@ -174,6 +175,55 @@ async def test_settings_go_over_to_the_replacement_if_its_model_is_the_same() ->
     assert kit.plugins.settings("pager") == "loud"
     await kit.plugins.replace(module("pager"), settings="quiet")
     assert kit.plugins.settings("pager") == "quiet"
+
+
+class Stuck:
+    """A plugin that does not come back from its start, and the moment at which it is there."""
+
+    def __init__(self) -> None:
+        self.reached = anyio.Event()
+
+        async def roomkit_startup(kit: object) -> None:
+            self.reached.set()
+            await anyio.sleep_forever()
+
+        self.plugin = module("pager", roomkit_startup)
+
+
+async def cancelled(change: Callable[[object], Awaitable[object]], stuck: Stuck) -> None:
+    """Begin a change, and cancel it while the plugin starts."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(change, stuck.plugin)
+        await stuck.reached.wait()
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_load_that_is_cancelled_leaves_nothing() -> None:
+    async with RoomKit() as kit:
+        await cancelled(kit.plugins.load, Stuck())
+
+        assert [report.id for report in kit.plugins.report()] == ["builtin"]
+        await kit.plugins.load(living([]))
+        assert hooks(kit) == ["pager"]
+
+
+async def test_a_replacement_that_is_cancelled_leaves_the_old_one_at_work() -> None:
+    log: list[str] = []
+    async with RoomKit(plugins=[living(log, "old")]) as kit:
+        await cancelled(kit.plugins.replace, Stuck())
+
+        assert (hooks(kit), gadgets(kit)) == (["old"], ["pager:old"])
+        assert log == ["start old", "stop old", "start old"]
+
+
+async def test_a_plugin_that_works_keeps_its_settings_when_it_is_loaded_again() -> None:
+    kit = RoomKit()
+    plugin = module("pager")
+    await kit.plugins.load(plugin, settings="first")
+
+    await kit.plugins.load(plugin, settings="second")
+
+    assert kit.plugins.settings("pager") == "first"
 
 
 async def test_hooks_that_a_failing_plugin_had_registered_are_removed() -> None:

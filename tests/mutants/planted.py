@@ -243,7 +243,7 @@ MUTANTS = (
     Mutant(
         "loader: a refused replacement leaves nobody",
         f"{CORE}/engine/verbs/plugins.py",
-        "                self._changes.restore(old)\n",
+        "                    self._changes.restore(old)\n",
         "",
         "changing_plugins",
         "tests/engine",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from roomkit_core.errors import KitStateError, PluginError
+from roomkit_core.errors import KitStateError
 from roomkit_core.hooks.node import inside
 from roomkit_core.hooks.registration import HookRegistry
 
@@ -136,13 +136,14 @@ class Plugins:
             if not self._changes.works(plugin_id):
                 return await self._load(plugin, settings, required=True)
             old = self._changes.replace(plugin, settings)
-            await self._bring_up(plugin_id, None)
             try:
+                await self._bring_up(plugin_id)
                 return self._told(plugin_id, required=True)
-            except PluginError:
-                await self._changes.stop(plugin_id, self._kit, self._hooks)
-                self._changes.restore(old)
-                await self._bring_up(plugin_id, None)
+            except BaseException:  # also if the caller is cancelled: somebody has to be at work
+                with anyio.CancelScope(shield=True):
+                    await self._changes.stop(plugin_id, self._kit, self._hooks)
+                    self._changes.restore(old)
+                    await self._bring_up(plugin_id)
                 raise
 
     def apply_hooks(self, registrar: HookRegistrar) -> None:
@@ -152,13 +153,20 @@ class Plugins:
 
     async def _load(self, plugin: object, settings: object, *, required: bool) -> PluginReport:
         self._changes.forget_broken(plugin)
+        known = {report.id for report in self.report()}
         plugin_id = self._registry.load(plugin, required=required).id
-        await self._bring_up(plugin_id, settings)
+        is_new = plugin_id not in known
+        if is_new and settings is not None and self._changes.works(plugin_id):
+            self._registry.configure(plugin_id, settings)
+        try:
+            await self._bring_up(plugin_id)
+        except BaseException:
+            if is_new:
+                self._changes.remove(plugin_id)
+            raise
         return self._told(plugin_id, required=required)
 
-    async def _bring_up(self, plugin_id: str, settings: object) -> None:
-        if settings is not None and self._changes.works(plugin_id):
-            self._registry.configure(plugin_id, settings)
+    async def _bring_up(self, plugin_id: str) -> None:
         if self._is_running():
             with inside(self._kit, "channel"):
                 await self._changes.start(plugin_id, self._kit)

@@ -15,6 +15,7 @@ from roomkit_websocket.sending import Sending
 
 if TYPE_CHECKING:
     from roomkit_core.background import Bounds
+    from roomkit_core.interfaces.auth import AuthCallback
     from roomkit_core.interfaces.kit import KitProtocol
     from roomkit_core.models.event import RoomEvent
     from roomkit_core.models.message import InboundMessage
@@ -58,6 +59,7 @@ class WebSocketChannel(Channel):
         attach: Collection[str] = (),
         history: int = 200,
         origins: Collection[str] = (),
+        auth: AuthCallback | None = None,
     ) -> None:
         super().__init__(channel_id)
         if send_timeout <= 0 or queue_size < 1:
@@ -68,6 +70,7 @@ class WebSocketChannel(Channel):
         self.attach = tuple(attach)
         self.history = history
         self.origins = frozenset(origins)
+        self.auth = auth
         self._directory = Directory()
         self._sending = Sending(send_timeout, self._too_slow, self._failed)
         self._dropped = 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from roomkit_core import RoomKit
-from roomkit_websocket.admission import Visitor
+from roomkit_websocket.admission import Visitor, ask
 from roomkit_websocket.app import Receive, Sender, WebSocketApp
 from roomkit_websocket.channel import WebSocketChannel
 
@@ -54,7 +55,11 @@ def _door(kit: RoomKit, channel: WebSocketChannel) -> WebSocketApp:
                 await kit.attach_channel(room_id, channel_id)
 
     return channel.app(
-        kit, open_room=open_room if channel.open_rooms else None, history=channel.history, origins=channel.origins
+        kit,
+        open_room=open_room if channel.open_rooms else None,
+        authenticate=None if channel.auth is None else partial(ask, channel.auth),
+        history=channel.history,
+        origins=channel.origins,
     )
 
 
