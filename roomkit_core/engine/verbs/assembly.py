@@ -33,6 +33,7 @@ from roomkit_core.engine.steps.journal import Journal
 from roomkit_core.engine.steps.run_hook import RunHook
 from roomkit_core.engine.steps.scheduled import SendScheduled
 from roomkit_core.engine.steps.timers import RunTimers
+from roomkit_core.engine.verbs.app import App
 from roomkit_core.engine.verbs.bindings import Bindings
 from roomkit_core.engine.verbs.channels import Channels
 from roomkit_core.engine.verbs.deliveries import Deliveries
@@ -98,6 +99,7 @@ class Engine:
     channels: Channels
     life: Life
     deliveries: Deliveries
+    app: App
 
 
 def refuse_unavailable(**parameters: Any) -> None:
@@ -177,6 +179,7 @@ def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
         channels,
         life,
         Deliveries(ports, runners, gates),
+        App(ports, kit),
     )
 
 
