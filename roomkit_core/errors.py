@@ -189,9 +189,27 @@ class ProcessTimeoutError(RoomKitError):
 
 
 class HookError(RoomKitError):
-    """A hook is registered in a way that makes no sense."""
+    """A hook is registered in a way that makes no sense, or the module of a bot cannot be used.
+
+    Args:
+        message: As in the base class; made of the problems if empty.
+        problems: All that is wrong in the modules of a bot.
+    """
 
     default_code = "hook.invalid"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        problems: Iterable[ConfigProblem] = (),
+        code: str | None = None,
+        hint: str | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        self.problems: tuple[ConfigProblem, ...] = tuple(problems)
+        message = message or "\n".join(map(str, self.problems))
+        super().__init__(message, code=code, hint=hint, retryable=retryable)
 
 
 class UnsupportedError(RoomKitError):

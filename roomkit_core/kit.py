@@ -19,9 +19,8 @@ from roomkit_core.engine.verbs.plugins import Plugins
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.sending import send
 from roomkit_core.engine.verbs.state import KeyValue
-from roomkit_core.engine.verbs.statuses import status_hook
-from roomkit_core.hooks.collected import include
 from roomkit_core.hooks.registration import HookRegistration, HookRegistry, OnError
+from roomkit_core.hooks.status import status_hook
 from roomkit_core.interfaces.channel import Channel
 from roomkit_core.interfaces.clock import Clock
 from roomkit_core.interfaces.kit import Wait
@@ -692,16 +691,37 @@ class RoomKit:
         """Remove the room's first hook of this name; False if there is none."""
         return self._engine.ports.hooks.remove_room_hook(room_id, name)
 
-    def include(self, module: ModuleType) -> tuple[str, ...]:
-        """Register the functions of a module that are marked with the free decorators ``hook``, ``on`` and the like.
+    def include(
+        self, *modules: ModuleType | str | PathLike[str], folder: str | PathLike[str] | None = None
+    ) -> tuple[str, ...]:
+        """Register the functions of modules that are marked with the free decorators ``hook``, ``on`` and the like.
+
+        Args:
+            modules: Modules, names of modules, or paths of files that end with ``.py``; they are imported.
+            folder: Where names are looked for first, and where relative paths begin.
 
         Returns:
-            Their names, in the order of definition.
+            The names of the functions, in the order of definition.
 
         Raises:
-            HookError: A registration makes no sense.
+            HookError: A module cannot be imported, or a function is marked in a way that makes no sense; ``problems``
+                has all of it with file and line, and nothing is registered.
         """
-        return include(self, module)
+        return self._engine.app.include(modules, folder)
+
+    def reload_app(self) -> tuple[str, ...]:
+        """Import the included modules anew if one of their files changed, and put their hooks in the place of the old.
+
+        It is done between two steps of messages: a run of hooks that has begun ends with the old ones. What is owed to
+        a durable hook is found by its name.
+
+        Returns:
+            The names of the modules; empty if nothing changed.
+
+        Raises:
+            HookError: As :meth:`include`; the old hooks stay.
+        """
+        return self._engine.app.reload()
 
     def on_delivery_status(self, fn: F) -> F:
         """Decorator: call the function with every :class:`DeliveryStatus` that is processed."""

@@ -198,10 +198,6 @@ async def test_the_hooks_of_the_app_run_with_the_kit_and_those_that_it_imports_d
         ("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it' ("),
         ("def broken(:\n", "SyntaxError: "),
         ("1 / 0", "ZeroDivisionError: division by zero ("),
-        (
-            'import roomkit_core as r\n@r.hook("before_broadcast", timeout=-1)\nasync def f(e, c): ...\n',
-            "timeout",
-        ),
     ],
 )
 def test_a_bot_that_does_not_import_is_a_problem_with_its_line(

@@ -33,6 +33,7 @@ from roomkit_core.engine.steps.journal import Journal
 from roomkit_core.engine.steps.run_hook import RunHook
 from roomkit_core.engine.steps.scheduled import SendScheduled
 from roomkit_core.engine.steps.timers import RunTimers
+from roomkit_core.engine.verbs.app import App
 from roomkit_core.engine.verbs.bindings import Bindings
 from roomkit_core.engine.verbs.channels import Channels
 from roomkit_core.engine.verbs.deliveries import Deliveries
@@ -100,6 +101,7 @@ class Engine:
     life: Life
     deliveries: Deliveries
     plugins: Plugins
+    app: App
 
 
 def refuse_unavailable(**parameters: Any) -> None:
@@ -181,6 +183,7 @@ def assemble(kit: KitProtocol, registry: PluginRegistry, given: Given) -> Engine
         life,
         Deliveries(ports, runners, gates),
         plugins,
+        App(ports, kit),
     )
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-import traceback
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,14 +11,12 @@ from pydantic import BaseModel
 from roomkit_core.builtin import plugin as builtin_plugin
 from roomkit_core.config import Document, Offer, Plan, Planning, read
 from roomkit_core.config.environment import overlay
-from roomkit_core.errors import ConfigError, PluginError, RoomKitError
-from roomkit_core.hooks.collected import include
+from roomkit_core.errors import ConfigError, ConfigProblem, HookError, PluginError
 from roomkit_core.plugin import Kind
 from roomkit_core.registry import CatalogEntry, PluginRegistry
 from roomkit_core.registry.imports import import_name
 
 DEFAULT_STORE = "room.db"
-MEND = "Mend the module."
 
 
 class Configured(NamedTuple):
@@ -171,30 +166,18 @@ def _chosen(plans: Planning, plan: Plan, kind: str, *leading: Any) -> Any:
 
 def _include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
     """Import the modules of the bot, which stand beside the file, and register what is marked in them."""
-    folder = str(plan.document.path.resolve().parent)
-    if plan.kit.app and folder not in sys.path:
-        sys.path.insert(0, folder)
-    problems = []
-    for name in plan.kit.app:
-        try:
-            include(kit, importlib.import_module(name))
-        except RoomKitError as error:
-            what = redact(f"{name}: {error}")
-            problems.append(plan.document.problem(("roomkit", "app"), what, error.hint or MEND))
-        except Exception as error:
-            what = f"the module {name!r} cannot be imported: {type(error).__name__}: {error}{_where(error, folder)}"
-            fix = MEND if _where(error, folder) else "It is imported from the folder of this file."
-            problems.append(plan.document.problem(("roomkit", "app"), redact(what), fix))
-    if problems:
-        raise ConfigError(problems=problems, code="config.app")
+    try:
+        kit.include(*plan.kit.app, folder=plan.document.path.resolve().parent)
+    except HookError as error:
+        problems = [one if one.key else _at_app(plan, one, redact) for one in error.problems]
+        text = redact(str(error)) if not problems else ""
+        raise ConfigError(text, problems=problems, code="config.app") from error
 
 
-def _where(error: BaseException, folder: str) -> str:
-    """The last line of the bot's own code that was reached."""
-    if isinstance(error, SyntaxError):
-        return f" ({error.filename}:{error.lineno})"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+def _at_app(plan: Plan, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
+    """A module that cannot be imported: told where it is named."""
+    where = "" if problem.line is None else f" ({problem.file}:{problem.line})"
+    return plan.document.problem(("roomkit", "app"), redact(problem.what + where), problem.fix)
 
 
 def _lists(document: Document) -> dict[str, Any]:

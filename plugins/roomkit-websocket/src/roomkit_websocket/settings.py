@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from roomkit_core import Duration, Settings
+from roomkit_core import AuthCallback, Duration, Settings, Uses
 
 
 class WebSocketSettings(Settings):
@@ -17,6 +19,9 @@ class WebSocketSettings(Settings):
     )
     attach: tuple[str, ...] = Field(
         default=(), description="Other channels that are in every room that is opened so, such as a bot's."
+    )
+    auth: Annotated[AuthCallback | None, Uses("auth")] = Field(
+        default=None, description="Who is let in; everybody if it is absent, and then only on the loopback interface."
     )
     history: int = Field(default=200, ge=0, description="How many of a room's newest indexes a new client begins with.")
     origins: tuple[str, ...] = Field(default=(), description="Web origins whose pages may connect, beside our own.")
