@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
@@ -23,20 +23,22 @@ INTRODUCTION: Final = """\
 
 Generated from the models by `python -m docs.generate.configuration`.
 
-`roomkit.toml` is read by `RoomKit.from_config()` and by every command. `roomkit config check` tells all that is wrong with
-it, each mistake with its line and what to do; `roomkit config schema` describes it to editors, for what is installed.
+`roomkit.toml` is read by `RoomKit.from_config()` and by every command. `roomkit config check` tells all that is wrong
+with it, each mistake with its line and what to do; `roomkit config schema` describes it to editors, for what is
+installed.
 
 ## Sections
 
 | section | what it is |
 |---|---|
 | `[roomkit]` | the kit itself |
-| `[<kind>s.<id>]` | an instance of a component, such as `[channels.support]`; `use` says which component, as `"name"` or `"plugin:name"` |
-| `[plugins.<id>]` | settings of a plugin, defaults for its components, and whether it is `required`; to have this section makes its hooks run |
+| `[<kind>s.<id>]` | an instance of the component that it has to `use`, such as `[channels.support]` |
+| `[plugins.<id>]` | settings of a plugin, and defaults for its components; makes the plugin's hooks run |
 | `[logging]` | what commands write down |
 | `[retention]` | how long what is over is kept |
 
-A key that takes a component is a table with `use`, or the id of an instance with a section of its own:
+`use` is the name of a component, or `"plugin:name"` where several plugins have one of that name. A key that takes a
+component is a table with `use`, or the id of an instance with a section of its own:
 
 ```toml
 [channels.support.provider]
@@ -49,14 +51,14 @@ A plugin that has a section has to work, or nothing starts; with `required = fal
 
 What comes first wins: the environment, the section, the defaults in `[plugins.<id>]`, the default of the key.
 
-- **Environment**: `ROOMKIT_CHANNELS__SUPPORT__FROM_NUMBER` is `from_number` in `[channels.support]`. Each `__` leads into a
-  table, case does not matter, `_` stands for `-` and `.` of an id. Lists and tables are JSON.
+- **Environment**: `ROOMKIT_CHANNELS__SUPPORT__FROM_NUMBER` is `from_number` in `[channels.support]`. Each `__` leads
+  into a table, case does not matter, `_` stands for `-` and `.` of an id. Lists and tables are JSON.
 - **References**, in the place of any value:
   `{ env = "NAME" }` is a variable; `{ file = "path" }` is the content of a file without the line break at its end; and
   `{ STORE = "reference" }` comes from a store of secrets, which is a section `[secrets.STORE]` or a component of kind
   `secret` that needs no settings. A reference that leads nowhere is a mistake. A table where a table is wanted is none.
-- **Paths** begin in the folder of the file. **Durations** are seconds, or text such as `"500ms"`, `"30s"`, `"5m"`, `"72h"`,
-  `"7d"`, `"2w"`.
+- **Paths** begin in the folder of the file. **Durations** are seconds, or text such as `"500ms"`, `"30s"`, `"5m"`,
+  `"72h"`, `"7d"`, `"2w"`.
 - **Secrets**, and whatever a reference gave, are shown nowhere: in no message, no log and no output of a command.
 """
 
@@ -79,7 +81,7 @@ def _components() -> Iterator[str]:
         yield f"## `[{section_of(kind)}.<id>]`\n"
         for _, offer in offers.all(kind):
             origin = "built in" if offer.plugin == "builtin" else f"roomkit-{offer.plugin}"
-            yield f"### `use = \"{offer.name}\"` ({origin})\n"
+            yield f'### `use = "{offer.name}"` ({origin})\n'
             model = offers.model(offer)
             if model is not None:
                 yield from _model(model, f"{section_of(kind)}.<id>")
@@ -112,22 +114,31 @@ def _model(model: type[BaseModel], section: str) -> Iterator[str]:
     schema = model.model_json_schema()
     if text := _first(schema.get("description", "")):
         yield f"{text}\n"
-    yield from _table(schema.get("properties", {}), section)
+    yield from _table(schema, section)
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield f"### `[{section}.{name}]`\n"
-            yield from _model(inner, f"{section}.{name}")
+        for inner in _models_in(field.annotation):
+            is_keyed = schema["properties"][name].get("type") == "object"
+            within = f"{section}.{name}.<name>" if is_keyed else f"{section}.{name}"
+            yield f"### `[{within}]`\n"
+            yield from _model(inner, within)
 
 
-def _table(properties: dict[str, Any], section: str) -> Iterator[str]:
-    if not properties:
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _table(schema: dict[str, Any], section: str) -> Iterator[str]:
+    if not schema.get("properties"):
         yield "It has nothing to set.\n"
         return
     yield "| key | what it takes | if absent | |"
     yield "|---|---|---|---|"
-    for key, value in properties.items():
-        yield f"| `{key}` | {_words(value)} | {_default(value)} | {_text(key, value, section)} |"
+    for key, value in schema["properties"].items():
+        default = "needed" if key in schema.get("required", ()) else _default(value)
+        yield f"| `{key}` | {_words(value)} | {default} | {_text(key, value, section)} |"
     yield ""
 
 
@@ -139,9 +150,19 @@ def _text(key: str, value: dict[str, Any], section: str) -> str:
 
 
 def _default(value: dict[str, Any]) -> str:
-    if "default" not in value:
-        return "" if "$ref" in value or value.get("type") == "object" else "needed"
-    return "" if value["default"] in (None, [], {}) else f"`{json.dumps(value['default'], ensure_ascii=False)}`"
+    default = value.get("default")
+    if default in (None, [], {}):
+        return ""
+    if _words(value) == "a duration":
+        return f'`"{_duration(default)}"`'
+    return f"`{json.dumps(default, ensure_ascii=False)}`"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def _words(value: dict[str, Any]) -> str:

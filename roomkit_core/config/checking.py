@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from roomkit_core.config.document import Document, Keys
 from roomkit_core.config.environment import BETWEEN, PREFIX
 from roomkit_core.config.references import References
-from roomkit_core.config.secrecy import is_secret, secrets_in, texts_in
+from roomkit_core.config.secrecy import is_secret, secrets_in, written_secrets
 from roomkit_core.errors import ConfigProblem
 from roomkit_core.models.settings import FOLDER
 
@@ -68,9 +68,7 @@ class Checking:
             for key, value in table.items()
         }
         missed = {problem.key for problem in self.references.problems[known:]}
-        for key in resolved:
-            if is_secret(model, key):
-                self.references.secrecy.keep(*texts_in(resolved[key]))
+        self.references.secrecy.keep(*written_secrets(model, resolved))
         try:
             made = model.model_validate(resolved, context={FOLDER: self.document.path.parent})
         except ValidationError as error:
@@ -95,7 +93,7 @@ class Checking:
                 yield self.document.problem(way, "this key is needed", f"Add {way[-1]} = ..., or set {variable}.")
             else:
                 what = found["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-                if found["type"] in _FREE_TEXT and steps and is_secret(model, steps[0]):
+                if found["type"] in _FREE_TEXT and is_secret(model, steps):
                     what = "this is not valid"  # who wrote the validator may have repeated a part of the value
                 what = self._redact(what[:1].lower() + what[1:])
                 yield self.document.problem(way, what, _meaning(model, steps))

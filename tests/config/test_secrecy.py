@@ -16,7 +16,15 @@ from roomkit_core.cli.installed import installed_plugins
 from tests.config import pager
 from tests.registry.plugins import Site
 
-CANARIES = ("canary-literal", "canary-in-env", "canary-in-file", "canary-of-the-vault", "canary-key", "canary-direct")
+CANARIES = (
+    "canary-literal",
+    "canary-in-env",
+    "canary-in-file",
+    "canary-of-the-vault",
+    "canary-key",
+    "canary-direct",
+    "canary-nested",
+)
 
 RIGHT = """
 [stores.main]
@@ -25,6 +33,10 @@ path = "rooms.db"
 [secrets.safe]
 use = "vault"
 key = "canary-key"
+[auth.door]
+use = "gate"
+password = "canary-key"
+guests = { ann = { word = "canary-nested" } }
 [channels.a]
 use = "pager"
 number = "1"
@@ -57,6 +69,9 @@ WRONG = (
     RIGHT.replace('key = "canary-key"', 'key = ["canary-key"]'),
     RIGHT.replace('key = "canary-key"', 'keys = "canary-key"'),
     RIGHT.replace('{ safe = "canary" }', '{ safe = "missing" }'),
+    RIGHT.replace('"canary-nested"', '"canary-nested-and-far-too-long-for-a-word"'),
+    RIGHT.replace('"canary-nested"', '["canary-nested"]'),
+    RIGHT.replace("{ word =", "{ wort ="),
     RIGHT + "[channels.a]\nuse = 'pager'\n",
     RIGHT.replace('use = "vault"', 'use = "valt"'),
     RIGHT + "this is not TOML",
@@ -120,7 +135,7 @@ async def test_a_kit_that_runs_tells_no_secret(folder: Path, caplog: pytest.LogC
 
     async with RoomKit.from_config(file) as kit:
         tokens = {kit.get_channel(name).provider.token.get_secret_value() for name in "abcde"}  # type: ignore[union-attr]
-        assert tokens == set(CANARIES) - {"canary-key"}, "all of them came in"
+        assert tokens == set(CANARIES) - {"canary-key", "canary-nested"}, "all of them came in"
         await kit.create_room("r")
         await kit.attach_channel("r", "a")
         texts = [str(kit.plugins.report()), str(vars(kit.get_channel("a"))), str(kit.health())]
