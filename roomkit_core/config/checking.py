@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from roomkit_core.config.document import Document, Keys
 from roomkit_core.config.environment import BETWEEN, PREFIX
 from roomkit_core.config.references import References
-from roomkit_core.config.secrecy import is_secret, secrets_in, written_secrets
+from roomkit_core.config.secrecy import is_secret, written_secrets
 from roomkit_core.errors import ConfigProblem
 from roomkit_core.models.settings import FOLDER
 
@@ -76,7 +76,6 @@ class Checking:
                 if problem.key not in missed:  # what a reference did not give is one problem, not two
                     self.problems.append(problem)
             return None
-        self.references.secrecy.keep(*secrets_in(made))
         return None if missed else made
 
     def _problems(

@@ -53,23 +53,6 @@ def is_secret(model: type[BaseModel], steps: Sequence[str]) -> bool:
     return any(_is_secret(place) for place in places)
 
 
-def secrets_in(value: Any) -> Iterator[str]:
-    """All secrets in a model, and in whatever it holds."""
-    if isinstance(value, SecretStr):
-        yield value.get_secret_value()
-    elif isinstance(value, SecretBytes):
-        yield value.get_secret_value().decode("utf-8", "replace")
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from secrets_in(getattr(value, name))
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from secrets_in(item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            yield from secrets_in(item)
-
-
 def _is_secret(annotation: Any) -> bool:
     if isinstance(annotation, type):
         return issubclass(annotation, SecretStr | SecretBytes)

@@ -21,7 +21,7 @@ def roomkit_components():
 
 PARTS = """
 from typing import Annotated
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from roomkit_core import Channel, Duration, SecretStore, Settings, Uses
 from roomkit_core.errors import ConfigError
 from roomkit_core.interfaces.auth import Authenticator
@@ -38,6 +38,13 @@ class BeeperSettings(Settings):
         if len(value.get_secret_value()) < 8:
             raise ValueError(f"{value.get_secret_value()} is too short for a token")
         return value
+
+
+    @model_validator(mode="after")
+    def _fit_together(self):
+        if self.account == "loud":
+            raise ValueError(f"{self.token.get_secret_value()} is not for this account")
+        return self
 
 
 class Beeper:
@@ -59,6 +66,8 @@ class PagerChannel(Channel):
 
     def __init__(self, channel_id, *, number, region, labels, provider):
         super().__init__(channel_id)
+        if number == "0":
+            raise ValueError(f"nobody can be called in {region}")
         self.number, self.region, self.labels, self.provider = number, region, labels, provider
 
 

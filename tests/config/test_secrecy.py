@@ -24,6 +24,7 @@ CANARIES = (
     "canary-key",
     "canary-direct",
     "canary-nested",
+    "canary-region",
 )
 
 RIGHT = """
@@ -72,6 +73,8 @@ WRONG = (
     RIGHT.replace('"canary-nested"', '"canary-nested-and-far-too-long-for-a-word"'),
     RIGHT.replace('"canary-nested"', '["canary-nested"]'),
     RIGHT.replace("{ word =", "{ wort ="),
+    RIGHT.replace('provider = { use = "beeper"', 'provider = { use = "beeper", account = "loud"'),
+    RIGHT.replace('number = "1"', 'number = "0"\nregion = { file = "region.txt" }'),
     RIGHT + "[channels.a]\nuse = 'pager'\n",
     RIGHT.replace('use = "vault"', 'use = "valt"'),
     RIGHT + "this is not TOML",
@@ -84,7 +87,8 @@ ENVIRON = {"TOKEN": "canary-in-env", "ROOMKIT_CHANNELS__E__PROVIDER__TOKEN": "ca
 def folder(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with secrets around it in every way, as a process would find it."""
     pager.install(site)
-    (tmp_path / "token.txt").write_text("canary-in-file\n", encoding="utf-8")
+    for name, text in {"token.txt": "canary-in-file\n", "region.txt": "canary-region"}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
     installed_plugins.cache_clear()
@@ -135,7 +139,7 @@ async def test_a_kit_that_runs_tells_no_secret(folder: Path, caplog: pytest.LogC
 
     async with RoomKit.from_config(file) as kit:
         tokens = {kit.get_channel(name).provider.token.get_secret_value() for name in "abcde"}  # type: ignore[union-attr]
-        assert tokens == set(CANARIES) - {"canary-key", "canary-nested"}, "all of them came in"
+        assert tokens == set(CANARIES) - {"canary-key", "canary-nested", "canary-region"}, "all of them came in"
         await kit.create_room("r")
         await kit.attach_channel("r", "a")
         texts = [str(kit.plugins.report()), str(vars(kit.get_channel("a"))), str(kit.health())]
