@@ -59,7 +59,7 @@ _EXPORTS = {
     "roomkit_core.interfaces.router": "InboundRoomRouter",
     "roomkit_core.interfaces.store": "ConversationStore Cutoffs DecidedKey Known RoomSnapshot Ticket WorkFilter",
     "roomkit_core.hooks.collected": "hook on on_delivery_status",
-    "roomkit_core.builtin.bot": "BotChannel",
+    "roomkit_core.builtin.bot": "BotChannel seat_bots",
     "roomkit_core.builtin.breaker": "CircuitBreaker",
     "roomkit_core.builtin.limiter": "TokenBucketRateLimiter",
     "roomkit_core.builtin.locks": "InMemoryLockManager",
@@ -67,12 +67,14 @@ _EXPORTS = {
     "roomkit_core.builtin.retry": "retry_with_backoff",
     "roomkit_core.builtin.router": "DefaultInboundRoomRouter",
     "roomkit_core.builtin.sqlite.store": "SQLiteStore",
+    "roomkit_core.builtin.terminal": "TerminalChannel",
     "roomkit_core.plugin": "API_VERSION Component PluginInfo hookimpl",
 }
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 
 if TYPE_CHECKING:
     from roomkit_core.builtin.bot import BotChannel as BotChannel
+    from roomkit_core.builtin.bot import seat_bots as seat_bots
     from roomkit_core.builtin.breaker import CircuitBreaker as CircuitBreaker
     from roomkit_core.builtin.limiter import TokenBucketRateLimiter as TokenBucketRateLimiter
     from roomkit_core.builtin.locks import InMemoryLockManager as InMemoryLockManager
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
     from roomkit_core.builtin.retry import retry_with_backoff as retry_with_backoff
     from roomkit_core.builtin.router import DefaultInboundRoomRouter as DefaultInboundRoomRouter
     from roomkit_core.builtin.sqlite.store import SQLiteStore as SQLiteStore
+    from roomkit_core.builtin.terminal import TerminalChannel as TerminalChannel
     from roomkit_core.errors import ChannelAlreadyRegisteredError as ChannelAlreadyRegisteredError
     from roomkit_core.errors import ChannelNotFoundError as ChannelNotFoundError
     from roomkit_core.errors import ChannelNotRegisteredError as ChannelNotRegisteredError

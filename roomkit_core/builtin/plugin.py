@@ -23,5 +23,8 @@ def roomkit_components() -> Iterator[Component]:
     yield Component(Kind.LOCK, "memory", "roomkit_core.builtin.locks:InMemoryLockManager", summary="For one process")
     yield Component(Kind.CHANNEL, "bot", "roomkit_core.builtin.bot:BotChannel", summary="A bot's place in a room")
     yield Component(
+        Kind.CHANNEL, "terminal", "roomkit_core.builtin.terminal:TerminalChannel", summary="People at a terminal"
+    )
+    yield Component(
         Kind.ROUTER, "default", "roomkit_core.builtin.router:DefaultInboundRoomRouter", summary="By conversation key"
     )
