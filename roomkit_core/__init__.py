@@ -367,6 +367,7 @@ __all__ = [
     "Task",
     "TaskStatus",
     "TemplateContent",
+    "TerminalChannel",
     "TextContent",
     "Ticket",
     "TokenBucketRateLimiter",
@@ -392,6 +393,7 @@ __all__ = [
     "on",
     "on_delivery_status",
     "retry_with_backoff",
+    "seat_bots",
 ]
 
 
