@@ -16,6 +16,7 @@ class Person(Channel):
     Args:
         name: Who it is; also the id of the channel.
         say: Brings a message in, and returns when everything is done that follows from it.
+        note: Told of every message that reaches them.
 
     Attributes:
         events: Every message that reached them, their own included, in order.
@@ -24,11 +25,12 @@ class Person(Channel):
     channel_type = ChannelType("test_person")
     live = True
 
-    def __init__(self, name: str, say: Say) -> None:
+    def __init__(self, name: str, say: Say, note: Callable[[RoomEvent], None] | None = None) -> None:
         super().__init__(name)
         self.name = name
         self.events: list[RoomEvent] = []
         self._say = say
+        self._note = note
         self._heard = 0
 
     def conversation_key(self, message: InboundMessage) -> str | None:
@@ -61,6 +63,8 @@ class Person(Channel):
         """Keeps what is said."""
         if event.type == EventType.MESSAGE:
             self.events.append(event)
+            if self._note is not None:
+                self._note(event)
         return 1
 
 

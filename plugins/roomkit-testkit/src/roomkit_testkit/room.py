@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from roomkit_core import (
     ConversationStore,
-    EventStatus,
-    EventType,
     InboundMessage,
     InboundResult,
     InMemoryStore,
+    RoomEvent,
     RoomKit,
     UnsupportedError,
     seat_bots,
@@ -45,11 +44,12 @@ class BotRoom:
         self.id = room_id
         self._clock = clock
         self._people: dict[str, Person] = {}
+        self._lines: list[str] = []
 
     async def person(self, name: str) -> Person:
         """Somebody in the room; they come in when they are named first, and hear what is said from then on."""
         if name not in self._people:
-            person = Person(name, self._bring)
+            person = Person(name, self._bring, None if self._people else self._note)
             self.kit.register_channel(person)
             await self.kit.attach_channel(self.id, name)
             self._people[name] = person
@@ -81,22 +81,24 @@ class BotRoom:
             raise UnsupportedError(
                 "this kit has a clock of its own", hint="Make it with clock=VirtualClock(), and give that to bot_room."
             )
+        self._lines.append(f"({seconds:g} seconds pass)")
         await self._clock.advance(seconds)
         await self.kit.idle()
 
-    async def transcript(self) -> str:
-        """The conversation so far, a line for each message, with what was blocked and by whom."""
-        lines = []
-        for event in await self.kit.get_timeline(self.id, limit=1_000, newest_first=True):
-            if event.type == EventType.MESSAGE:
-                end = f"  [blocked by {event.blocked_by}]" if event.status is EventStatus.BLOCKED else ""
-                lines.append(f"{event.source.participant_id or event.source.channel_id}: {text_of(event)}{end}")
-        return "\n".join(lines) or "(nobody has said anything)"
+    def transcript(self) -> str:
+        """The conversation so far: a line for each message, what was blocked and why, and how time passed."""
+        return "\n".join(self._lines) or "(nobody has said anything)"
 
     async def _bring(self, message: InboundMessage) -> InboundResult:
         result = await self.kit.process_inbound(message, room_id=self.id)
         await self.kit.idle()
+        if result.blocked:
+            said = getattr(message.content, "body", message.content.type)
+            self._lines.append(f"{message.sender_id}: {said}  [blocked: {result.reason}]")
         return result
+
+    def _note(self, event: RoomEvent) -> None:
+        self._lines.append(f"{event.source.participant_id or event.source.channel_id}: {text_of(event)}")
 
 
 @asynccontextmanager
@@ -129,7 +131,7 @@ async def bot_room(
         try:
             yield room
         except Exception as error:
-            error.add_note(f"The conversation so far:\n{await room.transcript()}")
+            error.add_note(f"The conversation so far:\n{room.transcript()}")
             raise
 
 
