@@ -7,6 +7,12 @@ import sys
 from pathlib import Path
 
 TEST = """
+import pytest
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
 async def test_it_answers(room):
     await room.say("hi")
     assert room.heard() == ["You said: hi"]

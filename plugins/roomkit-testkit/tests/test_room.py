@@ -90,11 +90,14 @@ async def test_a_kit_of_ones_own_keeps_its_clock() -> None:
 
 
 async def test_what_fails_gets_the_conversation_as_a_note(bot_file: Path) -> None:
-    with pytest.raises(AssertionError) as caught:
+    async def fails() -> None:
         async with bot_room(bot_file) as room:
             await room.say("hi")
             await room.later(5)
             raise AssertionError("no")
+
+    with pytest.raises(AssertionError) as caught:
+        await fails()
 
     [note] = caught.value.__notes__
     assert note == "The conversation so far:\nyou: hi\nbot: You said: hi\n(5 seconds pass)"
