@@ -61,7 +61,7 @@ _EXPORTS = {
     "roomkit_core.interfaces.secrets": "SecretStore",
     "roomkit_core.interfaces.store": "ConversationStore Cutoffs DecidedKey Known RoomSnapshot Ticket WorkFilter",
     "roomkit_core.hooks.collected": "hook on on_delivery_status",
-    "roomkit_core.builtin.bot": "BotChannel",
+    "roomkit_core.builtin.bot": "BotChannel seat_bots",
     "roomkit_core.builtin.breaker": "CircuitBreaker",
     "roomkit_core.builtin.limiter": "TokenBucketRateLimiter",
     "roomkit_core.builtin.locks": "InMemoryLockManager",
@@ -69,6 +69,7 @@ _EXPORTS = {
     "roomkit_core.builtin.retry": "retry_with_backoff",
     "roomkit_core.builtin.router": "DefaultInboundRoomRouter",
     "roomkit_core.builtin.sqlite.store": "SQLiteStore",
+    "roomkit_core.builtin.terminal": "TerminalChannel",
     "roomkit_core.config.logs": "configure_logging",
     "roomkit_core.plugin": "API_VERSION Command Component PluginInfo RouteSpec hookimpl",
     "roomkit_core.registry": "PluginReport PluginState",
@@ -77,6 +78,7 @@ _HOME = {name: module for module, names in _EXPORTS.items() for name in names.sp
 
 if TYPE_CHECKING:
     from roomkit_core.builtin.bot import BotChannel as BotChannel
+    from roomkit_core.builtin.bot import seat_bots as seat_bots
     from roomkit_core.builtin.breaker import CircuitBreaker as CircuitBreaker
     from roomkit_core.builtin.limiter import TokenBucketRateLimiter as TokenBucketRateLimiter
     from roomkit_core.builtin.locks import InMemoryLockManager as InMemoryLockManager
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
     from roomkit_core.builtin.retry import retry_with_backoff as retry_with_backoff
     from roomkit_core.builtin.router import DefaultInboundRoomRouter as DefaultInboundRoomRouter
     from roomkit_core.builtin.sqlite.store import SQLiteStore as SQLiteStore
+    from roomkit_core.builtin.terminal import TerminalChannel as TerminalChannel
     from roomkit_core.config.logs import configure_logging as configure_logging
     from roomkit_core.errors import ChannelAlreadyRegisteredError as ChannelAlreadyRegisteredError
     from roomkit_core.errors import ChannelNotFoundError as ChannelNotFoundError
@@ -386,6 +389,7 @@ __all__ = [
     "Task",
     "TaskStatus",
     "TemplateContent",
+    "TerminalChannel",
     "TextContent",
     "Ticket",
     "TokenBucketRateLimiter",
@@ -413,6 +417,7 @@ __all__ = [
     "on",
     "on_delivery_status",
     "retry_with_backoff",
+    "seat_bots",
 ]
 
 

@@ -50,3 +50,6 @@ def roomkit_components() -> Iterator[Component]:
         config=f"{_SETTINGS}:DefaultRouterSettings",
         summary="By conversation key",
     )
+    yield Component(
+        Kind.CHANNEL, "terminal", "roomkit_core.builtin.terminal:TerminalChannel", summary="People at a terminal"
+    )

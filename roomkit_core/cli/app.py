@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from roomkit_core import __version__
-from roomkit_core.cli import config, database, dead, deliveries, doctor, looking, plugins
+from roomkit_core.cli import chat, config, database, dead, deliveries, doctor, looking, plugins
 from roomkit_core.cli.contributed import PluginGroup
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("chat")(chat.chat)
 app.command("plugins")(plugins.plugins)
 app.command("doctor")(doctor.doctor)
 app.command("why")(looking.why)
@@ -46,4 +47,4 @@ def roomkit(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Conversations across channels: look at plugins, at a store and at what is owed in it, beside a running server."""
+    """Conversations across channels: talk to a bot, look at plugins, at a store and at what is owed in it."""
