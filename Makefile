@@ -27,7 +27,7 @@ help:
 	@echo "PYTHON=python3.12 and VENV=.venv/312 choose another interpreter and another place for it"
 
 demo: $(VENV)/.runtime
-	@$(BIN)/python -m examples.web_chat
+	@$(BIN)/roomkit serve --config examples/web_chat/roomkit.toml --port $(PORT)
 
 test: $(VENV)/.dev
 	$(BIN)/pytest $(ARGS)

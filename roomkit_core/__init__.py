@@ -46,10 +46,11 @@ _EXPORTS = {
     "roomkit_core.models.hook": "FrameworkEvent HookResult InjectedEvent",
     "roomkit_core.models.context": "RoomContext",
     "roomkit_core.models.retention": "Retention",
-    "roomkit_core.models.settings": "Duration FilePath Settings",
+    "roomkit_core.models.settings": "Duration FilePath Settings Uses",
     "roomkit_core.models.story": "Cancellation Cancelling Pause Story StoryStep Trouble WorkView",
     "roomkit_core.models.work": "Attempt Outcome WorkKind WorkRow WorkState",
     "roomkit_core.models.changes": "ABSENT ChangeSet Committed Discharge KeyResult Refused Value Withdrawal",
+    "roomkit_core.interfaces.auth": "AuthCallback AuthRequest Authenticator",
     "roomkit_core.interfaces.channel": "Channel",
     "roomkit_core.interfaces.clock": "Clock",
     "roomkit_core.interfaces.identity": "IdentityResolver",
@@ -57,6 +58,7 @@ _EXPORTS = {
     "roomkit_core.interfaces.locks": "RoomLockManager",
     "roomkit_core.interfaces.resilience": "Breaker RateLimiter",
     "roomkit_core.interfaces.router": "InboundRoomRouter",
+    "roomkit_core.interfaces.secrets": "SecretStore",
     "roomkit_core.interfaces.store": "ConversationStore Cutoffs DecidedKey Known RoomSnapshot Ticket WorkFilter",
     "roomkit_core.hooks.collected": "hook on on_delivery_status",
     "roomkit_core.builtin.bot": "BotChannel seat_bots",
@@ -68,7 +70,9 @@ _EXPORTS = {
     "roomkit_core.builtin.router": "DefaultInboundRoomRouter",
     "roomkit_core.builtin.sqlite.store": "SQLiteStore",
     "roomkit_core.builtin.terminal": "TerminalChannel",
-    "roomkit_core.plugin": "API_VERSION Component PluginInfo hookimpl",
+    "roomkit_core.config.logs": "configure_logging",
+    "roomkit_core.plugin": "API_VERSION Command Component PluginInfo RouteSpec hookimpl",
+    "roomkit_core.registry": "PluginReport PluginState",
 }
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 
@@ -83,6 +87,7 @@ if TYPE_CHECKING:
     from roomkit_core.builtin.router import DefaultInboundRoomRouter as DefaultInboundRoomRouter
     from roomkit_core.builtin.sqlite.store import SQLiteStore as SQLiteStore
     from roomkit_core.builtin.terminal import TerminalChannel as TerminalChannel
+    from roomkit_core.config.logs import configure_logging as configure_logging
     from roomkit_core.errors import ChannelAlreadyRegisteredError as ChannelAlreadyRegisteredError
     from roomkit_core.errors import ChannelNotFoundError as ChannelNotFoundError
     from roomkit_core.errors import ChannelNotRegisteredError as ChannelNotRegisteredError
@@ -115,6 +120,9 @@ if TYPE_CHECKING:
     from roomkit_core.hooks.collected import hook as hook
     from roomkit_core.hooks.collected import on as on
     from roomkit_core.hooks.collected import on_delivery_status as on_delivery_status
+    from roomkit_core.interfaces.auth import AuthCallback as AuthCallback
+    from roomkit_core.interfaces.auth import Authenticator as Authenticator
+    from roomkit_core.interfaces.auth import AuthRequest as AuthRequest
     from roomkit_core.interfaces.channel import Channel as Channel
     from roomkit_core.interfaces.clock import Clock as Clock
     from roomkit_core.interfaces.identity import IdentityResolver as IdentityResolver
@@ -124,6 +132,7 @@ if TYPE_CHECKING:
     from roomkit_core.interfaces.resilience import Breaker as Breaker
     from roomkit_core.interfaces.resilience import RateLimiter as RateLimiter
     from roomkit_core.interfaces.router import InboundRoomRouter as InboundRoomRouter
+    from roomkit_core.interfaces.secrets import SecretStore as SecretStore
     from roomkit_core.interfaces.store import ConversationStore as ConversationStore
     from roomkit_core.interfaces.store import Cutoffs as Cutoffs
     from roomkit_core.interfaces.store import DecidedKey as DecidedKey
@@ -214,6 +223,7 @@ if TYPE_CHECKING:
     from roomkit_core.models.settings import Duration as Duration
     from roomkit_core.models.settings import FilePath as FilePath
     from roomkit_core.models.settings import Settings as Settings
+    from roomkit_core.models.settings import Uses as Uses
     from roomkit_core.models.story import Cancellation as Cancellation
     from roomkit_core.models.story import Cancelling as Cancelling
     from roomkit_core.models.story import Pause as Pause
@@ -229,9 +239,13 @@ if TYPE_CHECKING:
     from roomkit_core.models.work import WorkRow as WorkRow
     from roomkit_core.models.work import WorkState as WorkState
     from roomkit_core.plugin import API_VERSION as API_VERSION
+    from roomkit_core.plugin import Command as Command
     from roomkit_core.plugin import Component as Component
     from roomkit_core.plugin import PluginInfo as PluginInfo
+    from roomkit_core.plugin import RouteSpec as RouteSpec
     from roomkit_core.plugin import hookimpl as hookimpl
+    from roomkit_core.registry import PluginReport as PluginReport
+    from roomkit_core.registry import PluginState as PluginState
 
 __all__ = [
     "ABSENT",
@@ -240,6 +254,9 @@ __all__ = [
     "Access",
     "Attempt",
     "AudioContent",
+    "AuthCallback",
+    "AuthRequest",
+    "Authenticator",
     "BotChannel",
     "Breaker",
     "BreakerState",
@@ -260,6 +277,7 @@ __all__ = [
     "ChannelType",
     "CircuitBreaker",
     "Clock",
+    "Command",
     "Committed",
     "Component",
     "CompositeContent",
@@ -329,6 +347,8 @@ __all__ = [
     "Pause",
     "PluginError",
     "PluginInfo",
+    "PluginReport",
+    "PluginState",
     "ProcessTimeoutError",
     "ProviderResult",
     "RateLimit",
@@ -353,8 +373,10 @@ __all__ = [
     "RoomStatus",
     "RoomTimers",
     "Route",
+    "RouteSpec",
     "Routing",
     "SQLiteStore",
+    "SecretStore",
     "Settings",
     "SourceAlreadyAttachedError",
     "SourceNotFoundError",
@@ -374,6 +396,7 @@ __all__ = [
     "ToolCallContent",
     "Trouble",
     "UnsupportedError",
+    "Uses",
     "Value",
     "Version",
     "VideoContent",
@@ -388,6 +411,7 @@ __all__ = [
     "WorkState",
     "WorkView",
     "__version__",
+    "configure_logging",
     "hook",
     "hookimpl",
     "on",

@@ -15,6 +15,7 @@ from roomkit_core.engine.steps.inbound import Inbound
 from roomkit_core.engine.steps.send import outgoing
 from roomkit_core.engine.verbs import assembly
 from roomkit_core.engine.verbs.deliveries import Deliveries
+from roomkit_core.engine.verbs.plugins import Plugins
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.sending import send
 from roomkit_core.engine.verbs.state import KeyValue
@@ -125,7 +126,7 @@ class RoomKit:
             telemetry=telemetry,
             orchestration=orchestration,
         )
-        self._plugins = assembly.load_plugins(plugins, autoload)
+        registry = assembly.load_plugins(plugins, autoload)
         given = assembly.Given(
             store,
             inbound_router,
@@ -138,8 +139,8 @@ class RoomKit:
             inbound_sender_rate_limit,
             retention,
         )
-        self._engine = assembly.assemble(self, self._plugins, given)
-        self._plugins.apply_hooks(self)
+        self._engine = assembly.assemble(self, registry, given)
+        self._engine.plugins.apply_hooks(self)
 
     @classmethod
     def from_config(
@@ -779,9 +780,9 @@ class RoomKit:
     # ------------------------------------------------------------------------------------------------ its parts
 
     @property
-    def plugins(self) -> PluginRegistry:
-        """What is loaded, what it offers and how it is doing."""
-        return self._plugins
+    def plugins(self) -> Plugins:
+        """What is loaded, what it offers, how it is doing, and how to change that while the kit runs."""
+        return self._engine.plugins
 
     @property
     def store(self) -> ConversationStore:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from roomkit_core.interfaces.channel import Channel
-from roomkit_core.models.enums import Access, ChannelCategory
+from roomkit_core.models.enums import Access, ChannelCategory, ChannelDirection
 from roomkit_core.models.kinds import ChannelType
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ BOT = "bot"
 
 
 class BotChannel(Channel):
-    """Through what a bot speaks: ``kit.send_event(room_id, "bot", ...)``. Attach it with ``Access.WRITE_ONLY``."""
+    """Through what a bot speaks: ``kit.send_event(room_id, "bot", ...)``. Nothing is owed to it."""
 
     channel_type = ChannelType.BOT
+    direction = ChannelDirection.OUTBOUND
 
 
 class Furnished(Protocol):

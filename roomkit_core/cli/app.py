@@ -1,7 +1,8 @@
 """The commands, put together.
 
-Exit codes: 0 all is well; 1 there is nothing of that name, or ``db check`` found damage; 2 the request makes no sense,
-or is refused for a reason that the message says; 3 the store cannot be used.
+Exit codes: 0 all is well; 1 there is nothing of that name, ``db check`` found damage, or ``doctor`` something to mend;
+2 the request makes no sense, or is refused for a reason that the message says; 3 the store cannot be used. A command of
+a plugin ends as its author says.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from roomkit_core import __version__
-from roomkit_core.cli import chat, database, dead, deliveries, doctor, looking, plugins
+from roomkit_core.cli import chat, config, database, dead, deliveries, doctor, looking, plugins
 from roomkit_core.cli.contributed import PluginGroup
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.command("timeline")(looking.timeline)
 app.add_typer(dead.app, name="dead")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(database.app, name="db")
+app.add_typer(config.app, name="config")
 
 
 def _show_version(wanted: bool) -> None:

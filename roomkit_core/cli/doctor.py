@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from roomkit_core.cli.configuration_health import look_at_configuration, store_of
 from roomkit_core.cli.findings import Finding
 from roomkit_core.cli.lists import DEFAULT_CONFIG, ConfigPath
+from roomkit_core.cli.live import look_at_configured, look_at_kit
 from roomkit_core.cli.output import print_json, print_table
 from roomkit_core.cli.plugin_health import look_at_plugins
-from roomkit_core.cli.session import DEFAULT_STORE, AsJson, StorePath, command
+from roomkit_core.cli.session import DEFAULT_STORE, AsJson, command
 from roomkit_core.cli.surroundings import look_at_python, look_at_sqlite, look_at_store
 from roomkit_core.errors import ConfigError
 
@@ -26,13 +29,17 @@ def doctor(
         bool, typer.Option("--live", help="Also start the kit and ask its channels. Sends nothing.")
     ] = False,
     kit: Annotated[
-        str | None, typer.Option("--kit", metavar="MODULE:NAME", help="The kit of a program, for --live.")
+        str | None,
+        typer.Option("--kit", metavar="MODULE:NAME", help="For --live: a program's kit, not the file's."),
     ] = None,
-    store: StorePath = DEFAULT_STORE,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", envvar="ROOMKIT_STORE", metavar="PATH", help="The store's file, if it is another."),
+    ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Look at Python, the plugins and all that they name, and the store; end with 1 if anything has to be mended."""
+    """Look at Python, plugins and all that they name, configuration and store; end with 1 if anything is wrong."""
     findings = list(_look(store, config, kit, live=live))
     wrong = [finding for finding in findings if finding.status == "wrong"]
     if as_json:
@@ -47,15 +54,22 @@ def doctor(
         raise typer.Exit(WRONG)
 
 
-def _look(store: str, config: str, kit: str | None, *, live: bool) -> Iterator[Finding]:
-    if live and kit is None:
-        hint = "Add --kit module:name, such as --kit bot:kit."
+def _look(store: str | None, config: str, kit: str | None, *, live: bool) -> Iterator[Finding]:
+    if live and kit is None and not Path(config).exists():
+        hint = "Run it where roomkit.toml is, or add --kit module:name, such as --kit bot:kit."
         raise ConfigError("--live needs a kit to start", code="usage.live", hint=hint)
     yield look_at_python()
     yield look_at_sqlite()
-    yield from look_at_plugins(config)
-    yield from look_at_store(store)
+    findings, plan = look_at_configuration(config)
+    yield from findings
+    try:
+        yield from look_at_plugins(config)
+    except ConfigError:
+        return  # told already; without the lists nothing may be imported
+    path = store or (DEFAULT_STORE if plan is None else store_of(plan))
+    if path is not None:
+        yield from look_at_store(path)
     if live and kit is not None:
-        from roomkit_core.cli.live import look_at_kit
-
         yield from look_at_kit(kit)
+    elif live and plan is not None:
+        yield from look_at_configured(config)

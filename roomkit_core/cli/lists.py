@@ -1,18 +1,19 @@
 """Which plugins commands may load: ``allow`` and ``deny`` under ``[roomkit.plugins]`` of ``roomkit.toml``.
 
-Read apart from the rest of the file, without pydantic: a denied plugin stays out of every command, also of those that
-have no other use for the file, and also while something else in the file is wrong.
+Read apart from the rest of the file, and strictly: a denied plugin stays out of every command, also of those that have
+no other use for the file, and also while something else in it is wrong.
 """
 
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
+from roomkit_core.config import Document, read
+from roomkit_core.config.environment import overlay
 from roomkit_core.errors import ConfigError
 
 ENVIRONMENT: Final = "ROOMKIT_CONFIG"
@@ -36,28 +37,15 @@ def usual_config() -> str:
 
 
 def operator_lists(path: str) -> Lists:
-    """The two lists of the file; without a file, or without lists in it, everything is allowed.
+    """The two lists, of the file or of the environment; without any, everything is allowed.
 
     Raises:
-        ConfigError: It cannot be read, is not TOML, or a list is not a list of ids.
+        ConfigError: The file cannot be read, is not TOML, or a list is not a list of ids.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return Lists(None, [])
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from error
-    try:
-        parsed = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _unreadable(path, error) from error
-    section = _table(_table(parsed, "roomkit"), "plugins")
-    return Lists(_ids(section, "allow", path), _ids(section, "deny", path) or [])
-
-
-def _unreadable(path: str, error: Exception) -> ConfigError:
-    hint = "Mend the file: it says which plugins may be loaded."
-    return ConfigError(f"{path} cannot be read: {error}", code="config.unreadable", hint=hint)
+    document = read(Path(path)) if Path(path).exists() else Document(Path(path), {})
+    document = overlay(document, os.environ)
+    section = _table(_table(document.data, "roomkit"), "plugins")
+    return Lists(_ids(document, section, "allow"), _ids(document, section, "deny") or [])
 
 
 def _table(parent: dict[str, Any], key: str) -> dict[str, Any]:
@@ -65,11 +53,11 @@ def _table(parent: dict[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _ids(section: dict[str, Any], key: str, path: str) -> list[str] | None:
+def _ids(document: Document, section: dict[str, Any], key: str) -> list[str] | None:
     ids = section.get(key)
     if ids is None:
         return None
     if isinstance(ids, list) and all(isinstance(item, str) for item in ids):
         return ids
-    hint = f'Write {key} = ["one", "another"].'
-    raise ConfigError(f"{path}: roomkit.plugins.{key} is {ids!r}, expected a list of plugin ids", hint=hint)
+    fix = f'Write {key} = ["one", "another"].'
+    raise ConfigError(problems=[document.problem(("roomkit", "plugins", key), "this is no list of plugin ids", fix)])

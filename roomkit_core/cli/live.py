@@ -10,6 +10,7 @@ from typing import Final
 
 import anyio
 
+from roomkit_core.cli.configuration_health import findings_of
 from roomkit_core.cli.findings import Finding
 from roomkit_core.errors import ConfigError, RoomKitError, StoreBusyError
 from roomkit_core.interfaces.channel import Channel
@@ -31,6 +32,17 @@ def look_at_kit(name: str) -> list[Finding]:
         kit = _find(name)
     except ConfigError as error:
         return [Finding("kit", "wrong", str(error), error.hint)]
+    return anyio.run(_ask_all, kit)
+
+
+def look_at_configured(path: str) -> list[Finding]:
+    """The same with the kit that a configuration file describes."""
+    try:
+        kit = RoomKit.from_config(path)
+    except ConfigError as error:
+        return list(findings_of(error))
+    except RoomKitError as error:
+        return [Finding("kit", "wrong", f"it cannot be made: {error} [{error.code}]", error.hint)]
     return anyio.run(_ask_all, kit)
 
 

@@ -9,18 +9,17 @@ from roomkit_core.cli.findings import Finding
 from roomkit_core.cli.installed import installed_plugins, quietly
 from roomkit_core.cli.lists import operator_lists
 from roomkit_core.cli.plugins import is_broken, origin
-from roomkit_core.errors import ConfigError
 from roomkit_core.registry import PluginRegistry, PluginReport
 
 
 def look_at_plugins(config: str) -> Iterator[Finding]:
-    """One finding for each plugin, several for one with several broken parts."""
-    try:
-        lists = operator_lists(config)
-    except ConfigError as error:
-        yield Finding("configuration", "wrong", str(error), error.hint)
-        return
+    """One finding for each plugin, several for one with several broken parts.
+
+    Raises:
+        ConfigError: It is not clear which plugins may be loaded.
+    """
     registry = installed_plugins(config)
+    lists = operator_lists(config)
     yield from _unknown_in_lists([*(lists.allow or ()), *lists.deny], registry)
     broken = {report.id for report in registry.report() if is_broken(report)}
     with quietly():

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from roomkit_core.cli.configuration_health import look_at_configuration
 from roomkit_core.cli.installed import installed_plugins, quietly
 from roomkit_core.cli.lists import DEFAULT_CONFIG, ConfigPath
 from roomkit_core.cli.output import print_json, print_table
@@ -22,13 +23,16 @@ SPOKEN: Final = {"roomkit_hooks": "message hooks", "roomkit_routes": "routes"}
 
 @command
 def plugins(
-    check: Annotated[bool, typer.Option("--check", help="Also import all that they offer.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Also import all that they offer, and check the configuration.")
+    ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """List the installed plugins: where each stands, what it offers, and what to do about one that does not work."""
     registry = installed_plugins(config)
     if check:
+        look_at_configuration(config)
         with quietly():
             registry.examine()
     reports = registry.report()

@@ -17,7 +17,9 @@ from roomkit_core.errors import StoreError
 
 OLDEST_PYTHON: Final = (3, 11)
 
-REMOTE: Final = frozenset({"9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"})
+REMOTE: Final = frozenset(
+    {"9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs", "fuse.sshfs"}
+)
 """File systems on which several machines see one file; SQLite's log in shared memory does not work across them."""
 
 FORGETFUL: Final = frozenset({"ramfs", "tmpfs"})
@@ -60,7 +62,7 @@ def _look_at_place(folder: Path) -> Finding:
         return Finding("store", "wrong", f"{folder} cannot be written to", hint)
     kind = file_system_of(folder)
     place = f"{folder} is on {kind or 'a file system of unknown kind'}"
-    if kind in REMOTE or (kind or "").startswith("fuse.sshfs"):
+    if kind in REMOTE:
         return Finding("store", "wrong", place, "SQLite needs a local disk: move the store to one.")
     if kind in FORGETFUL:
         return Finding(

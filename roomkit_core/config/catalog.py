@@ -44,6 +44,10 @@ class Offers(Protocol):
         """What makes the component."""
         ...
 
+    def trouble(self, plugin: str) -> tuple[str, str] | None:
+        """What keeps the plugin from working, and what to do about it; None if it works."""
+        ...
+
     def settings_model(self, plugin: str) -> type[BaseModel] | None:
         """The model of a plugin's own settings; None if it has none."""
         ...

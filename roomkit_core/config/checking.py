@@ -11,9 +11,11 @@ from pydantic import BaseModel, ValidationError
 from roomkit_core.config.document import Document, Keys
 from roomkit_core.config.environment import BETWEEN, PREFIX
 from roomkit_core.config.references import References
+from roomkit_core.config.secrecy import is_secret, secrets_in, texts_in
 from roomkit_core.errors import ConfigProblem
 from roomkit_core.models.settings import FOLDER
 
+_FREE_TEXT = frozenset({"value_error", "assertion_error"})
 LOOK = "`roomkit plugins` shows what is installed, and `roomkit doctor` what is wrong with it."
 
 
@@ -28,10 +30,13 @@ class Checking:
         self.document = document
         self.references = references
         self.problems: list[ConfigProblem] = []
+        self._redact = references.secrecy.redact
 
     def wrong(self, keys: Keys, what: str, fix: str) -> None:
         """Note a problem."""
-        self.problems.append(self.document.problem(keys, self.references.redact(what), fix or LOOK))
+        problem = self.document.problem(keys, self._redact(what), self._redact(fix) or LOOK)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def table(self, value: Any, keys: Keys) -> dict[str, Any]:
         """The value if it is a table; an empty one, and a problem, if not."""
@@ -40,33 +45,56 @@ class Checking:
         self.wrong(keys, "this is not a table", f"Write [{'.'.join(keys)}] and the keys below it.")
         return {}
 
-    def model(self, model: type[BaseModel], table: Mapping[str, Any], keys: Keys) -> BaseModel | None:
-        """What the model makes of the table; None, and problems, if it does not fit."""
+    def model(
+        self,
+        model: type[BaseModel],
+        table: Mapping[str, Any],
+        keys: Keys,
+        elsewhere: Mapping[str, Keys] | None = None,
+    ) -> BaseModel | None:
+        """What the model makes of the table; None, and problems, if it does not fit.
+
+        Args:
+            model: The model.
+            table: The table, in which references are still to be resolved.
+            keys: Where it stands.
+            elsewhere: Where the tables stand from which single keys were taken.
+        """
+        places = elsewhere or {}
         known = len(self.references.problems)
-        resolved = {key: self.references.resolve(value, (*keys, key)) for key, value in table.items()}
+        resolved = {key: self.references.resolve(value, (*places.get(key, keys), key)) for key, value in table.items()}
         missed = {problem.key for problem in self.references.problems[known:]}
+        for key in resolved:
+            if is_secret(model, key):
+                self.references.secrecy.keep(*texts_in(resolved[key]))
         try:
-            return model.model_validate(resolved, context={FOLDER: self.document.path.parent})
+            made = model.model_validate(resolved, context={FOLDER: self.document.path.parent})
         except ValidationError as error:
-            for problem in self._problems(model, error, keys):
+            for problem in self._problems(model, error, keys, places):
                 if problem.key not in missed:  # what a reference did not give is one problem, not two
                     self.problems.append(problem)
             return None
+        self.references.secrecy.keep(*secrets_in(made))
+        return None if missed else made
 
-    def _problems(self, model: type[BaseModel], error: ValidationError, keys: Keys) -> Iterator[ConfigProblem]:
-        for found in error.errors(include_url=False, include_input=False):
-            way = (*keys, *(str(step) for step in found["loc"]))
+    def _problems(
+        self, model: type[BaseModel], error: ValidationError, keys: Keys, elsewhere: Mapping[str, Keys]
+    ) -> Iterator[ConfigProblem]:
+        for found in error.errors(include_url=False, include_input=False, include_context=False):
+            steps = tuple(str(step) for step in found["loc"])
+            at = elsewhere.get(steps[0], keys) if steps else keys
+            way = (*at, *steps)
             if found["type"] == "extra_forbidden":
-                yield self.document.problem(
-                    way, "there is no such key", did_you_mean(way[-1], _fields(model, way, keys))
-                )
+                yield self.document.problem(way, "there is no such key", did_you_mean(way[-1], _fields(model, steps)))
             elif found["type"] == "missing":
                 variable = PREFIX + BETWEEN.join(step.upper().replace("-", "_") for step in way)
                 yield self.document.problem(way, "this key is needed", f"Add {way[-1]} = ..., or set {variable}.")
             else:
-                what = found["msg"].removeprefix("Value error, ")
-                what = self.references.redact(what[:1].lower() + what[1:])
-                yield self.document.problem(way, what, _meaning(model, way[len(keys) :]))
+                what = found["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+                if found["type"] in _FREE_TEXT and steps and is_secret(model, steps[0]):
+                    what = "this is not valid"  # who wrote the validator may have repeated a part of the value
+                what = self._redact(what[:1].lower() + what[1:])
+                yield self.document.problem(way, what, _meaning(model, steps))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -78,9 +106,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"There are: {', '.join(names)}." if names else "Remove it; there is nothing to set here."
 
 
-def _fields(model: type[BaseModel], way: Keys, keys: Keys) -> Iterable[str]:
-    below = way[len(keys) : -1]
-    for step in below:
+def _fields(model: type[BaseModel], steps: Keys) -> Iterable[str]:
+    for step in steps[:-1]:
         field = model.model_fields.get(step)
         inner = None if field is None else field.annotation
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from roomkit_core.config.document import Document, Keys
+from roomkit_core.errors import ConfigProblem
 
 PREFIX: Final = "ROOMKIT_"
 BETWEEN: Final = "__"
@@ -26,7 +27,11 @@ def overlay(document: Document, environ: Mapping[str, str]) -> Document:
     for name in sorted(environ):
         if name.startswith(PREFIX) and BETWEEN in name:
             keys = _put(data, name.removeprefix(PREFIX).split(BETWEEN), _value(environ[name]))
-            if keys is not None:
+            if keys is None:
+                fix = f"Unset it, or mend the file: each {BETWEEN} in a name leads into a table."
+                what = "there is something else than a table on the way to it"
+                document.problems.append(ConfigProblem(str(document.path), None, "", what, fix, name))
+            else:
                 variables[keys] = name
     return replace(document, data=data, variables=variables)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,11 +13,12 @@ from roomkit_core.config.catalog import Offers
 from roomkit_core.config.checking import Checking, did_you_mean
 from roomkit_core.config.document import Document, Keys
 from roomkit_core.config.environment import overlay
-from roomkit_core.config.parts import Part, Parts
+from roomkit_core.config.parts import USE, Part, Parts
 from roomkit_core.config.references import References
 from roomkit_core.config.sections import PLUGINS, SECTIONS, KitSection, LoggingSection
 from roomkit_core.errors import ConfigError, ConfigProblem, PluginError
 from roomkit_core.models.retention import Retention
+from roomkit_core.plugin import Kind
 
 SECRETS = "secrets"
 REQUIRED = "required"
@@ -46,6 +48,12 @@ class Plan:
         """The parts of a kind, by id."""
         return {part.id: part for part in self.parts if part.kind == kind}
 
+    def chosen(self, kind: str) -> Part | None:
+        """Of a kind of which a kit has one: that which ``[roomkit]`` names, else the only one, else None."""
+        there = self.of_kind(kind)
+        name = getattr(self.kit, kind) or next(iter(there), None)
+        return None if name is None else there[name]
+
 
 class Planning:
     """Makes the plan of a document, and builds what is in it.
@@ -72,16 +80,14 @@ class Planning:
             ConfigError: With all problems, in the order of the file.
         """
         data = self.document.data
-        for part in self._parts.of_section(SECRETS, data[SECRETS]) if SECRETS in data else ():
-            secret = self._parts.build(part)
-            if secret is not None:
-                self._secrets[part.id] = secret.get
+        named = self._name_plugins(data.get(PLUGINS, {}))
+        self._find_secrets()
         core = {name: self._core(name) for name in SECTIONS}
-        named, settings = self._plugins(data.get(PLUGINS, {}))
+        settings = self._settings()
         parts: list[Part] = []
         for section, tables in data.items():
-            if section not in SECTIONS and section not in (PLUGINS, SECRETS):
-                parts += self._parts.of_section(section, tables)
+            if section not in SECTIONS and section != PLUGINS:
+                parts += self._parts.of_section(section, tables, (*SECTIONS, PLUGINS))
         kit, logging, retention = core["roomkit"], core["logging"], core["retention"]
         if isinstance(kit, KitSection):
             self._check_names(kit, parts)
@@ -91,33 +97,67 @@ class Planning:
         assert isinstance(retention, Retention)
         return Plan(self.document, kit, logging, retention, tuple(parts), named, settings)
 
-    def build(self, part: Part) -> Any:
-        """Build a part.
+    def build(self, part: Part, *leading: Any) -> Any:
+        """Build a part; None if it cannot be built, which :meth:`raise_problems` tells."""
+        return self._parts.build(part, *leading)
 
-        Raises:
-            ConfigError: It cannot be built.
-        """
-        made = self._parts.build(part)
-        self.raise_problems()
-        return made
+    def complete(self, settings: BaseModel) -> Any:
+        """Settings of a plugin with the components that they take; None if one of them cannot be built."""
+        return self._parts.complete(settings)
+
+    def redact(self, text: str) -> str:
+        """A text without any secret of this configuration."""
+        return self._references.secrecy.redact(text)
 
     def raise_problems(self) -> None:
         """Raise what was found so far, if anything was."""
         found = [*self.document.problems, *self._checking.problems, *self._references.problems]
         if found:
-            raise ConfigError(problems=sorted(found, key=_place))
+            raise ConfigError(problems=sorted(map(self._redacted, found), key=_place))
+
+    def _redacted(self, problem: ConfigProblem) -> ConfigProblem:
+        """Once more: what is a secret may have been learned after the problem was noted."""
+        return replace(problem, what=self.redact(problem.what), fix=self.redact(problem.fix))
 
     def _core(self, section: str) -> BaseModel | None:
         table = self._checking.table(self.document.data.get(section, {}), (section,))
         return self._checking.model(SECTIONS[section], table, (section,))
 
-    def _plugins(self, tables: Any) -> tuple[dict[str, bool], dict[str, BaseModel]]:
+    def _find_secrets(self) -> None:
+        """What can stand in front of a reference: sections, and components of kind secret that need none."""
+        names = [offer.name for _, offer in self._offers.all(Kind.SECRET)]
+        there = self.document.data.get(SECRETS, {})
+        for name in {*names, *(there if isinstance(there, dict) else ())}:
+            self._secrets[name] = partial(self._secret, name, name in there)
+
+    def _secret(self, name: str, has_section: bool, reference: str) -> str:
+        if has_section:
+            part = self._parts.instance(Kind.SECRET, name)
+        else:
+            part = self._parts.part(Kind.SECRET, name, {USE: name}, (SECRETS, name))
+        store = None if part is None else self._parts.build(part)
+        if store is None:
+            raise ConfigError(f"[{SECRETS}.{name}] is not usable", hint="Mend what is told about it.")
+        return str(store.get(reference))
+
+    def _name_plugins(self, tables: Any) -> dict[str, bool]:
+        """The plugins that have a section, and whether they are required."""
         named: dict[str, bool] = {}
-        settings: dict[str, BaseModel] = {}
         for plugin, table in self._checking.table(tables, (PLUGINS,)).items():
             keys: Keys = (PLUGINS, plugin)
             given = dict(self._checking.table(table, keys))
             named[plugin] = self._is_required(given.pop(REQUIRED, True), keys)
+            self._defaults[plugin] = given
+            trouble = self._offers.trouble(plugin)
+            if trouble is not None and named[plugin]:
+                self._checking.wrong(keys, *trouble)
+        return named
+
+    def _settings(self) -> dict[str, BaseModel]:
+        """The own settings of those plugins, which stand between the defaults of their components."""
+        settings: dict[str, BaseModel] = {}
+        for plugin, given in self._defaults.items():
+            keys: Keys = (PLUGINS, plugin)
             try:
                 model = self._offers.settings_model(plugin)
                 known = self._component_keys(plugin)
@@ -125,15 +165,16 @@ class Planning:
                 self._checking.wrong(keys, str(error), error.hint)
                 continue
             own = set(model.model_fields) if model is not None else set()
-            for key in [key for key in given if key not in own and key not in known]:
-                del given[key]
-                self._checking.wrong((*keys, key), "there is no such key", did_you_mean(key, {REQUIRED, *own, *known}))
-            self._defaults[plugin] = {key: value for key, value in given.items() if key in known}
+            if self._offers.trouble(plugin) is None:
+                for key in given:
+                    if key not in own and key not in known:
+                        fix = did_you_mean(key, {REQUIRED, *own, *known})
+                        self._checking.wrong((*keys, key), "there is no such key", fix)
             if model is not None:
-                made = self._checking.model(model, {key: given[key] for key in given if key in own}, keys)
+                made = self._parts.settings(model, {key: given[key] for key in given if key in own}, keys)
                 if made is not None:
                     settings[plugin] = made
-        return named, settings
+        return settings
 
     def _is_required(self, value: Any, keys: Keys) -> bool:
         if value in (True, False, "true", "false"):
@@ -153,10 +194,11 @@ class Planning:
             if name is not None and name not in there:
                 fix = f"{did_you_mean(name, there)} Or add [{section}.{name}]."
                 self._checking.wrong(("roomkit", key), f"there is no [{section}.{name}]", fix)
-        stores = [part for part in parts if part.kind == "store"]
-        if kit.store is None and len(stores) > 1:
-            names = " or ".join(f'"{part.id}"' for part in stores)
-            self._checking.wrong(("roomkit", "store"), "there are several stores", f"Say which one: store = {names}.")
+            ids = [part.id for part in parts if part.kind == key]
+            if name is None and len(ids) > 1:
+                names = " or ".join(f'"{part_id}"' for part_id in ids)
+                fix = f"Say which one: {key} = {names}."
+                self._checking.wrong(("roomkit", key), f"there are several {section}", fix)
 
 
 def _place(problem: ConfigProblem) -> tuple[bool, int, str]:

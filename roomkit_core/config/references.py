@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from roomkit_core.config.document import Document, Keys
+from roomkit_core.config.secrecy import Secrecy
 from roomkit_core.errors import ConfigProblem, RoomKitError
 
 ENV: Final = "env"
@@ -18,19 +19,22 @@ Secrets = Mapping[str, Callable[[str], str]]
 
 
 class References:
-    """Resolves references, and remembers what came of them, because it is shown nowhere.
+    """Resolves references. What comes of them is shown nowhere.
 
     Args:
         document: Where they stand.
         environ: The environment.
         secrets: More ways to look something up.
+        secrecy: Keeps what was found out of messages.
     """
 
-    def __init__(self, document: Document, environ: Mapping[str, str], secrets: Secrets) -> None:
+    def __init__(
+        self, document: Document, environ: Mapping[str, str], secrets: Secrets, secrecy: Secrecy | None = None
+    ) -> None:
         self._document = document
         self._environ = environ
         self.secrets = secrets
-        self.values: set[str] = set()
+        self.secrecy = secrecy or Secrecy()
         self.problems: list[ConfigProblem] = []
 
     def resolve(self, value: Any, keys: Keys) -> Any:
@@ -45,13 +49,6 @@ class References:
             return [self.resolve(item, keys) for item in value]
         return value
 
-    def redact(self, text: str) -> str:
-        """The text without anything that was looked up."""
-        for value in sorted(self.values, key=len, reverse=True):
-            if len(value) > 3:  # shorter ones are in every text
-                text = text.replace(value, "***")
-        return text
-
     def _look_up(self, name: str, reference: str, keys: Keys) -> str | None:
         if name == ENV:
             found = self._of_environment(reference, keys)
@@ -60,7 +57,7 @@ class References:
         else:
             found = self._of_component(name, reference, keys)
         if found is not None:
-            self.values.add(found)
+            self.secrecy.keep(found)
         return found
 
     def _of_environment(self, name: str, keys: Keys) -> str | None:

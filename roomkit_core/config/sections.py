@@ -28,8 +28,12 @@ class KitSection(Settings):
         None,
         description="Which of `[stores.*]`. If absent the only one; without any, SQLite in `room.db` beside this file.",
     )
-    lock: str | None = Field(default=None, description="Which of `[locks.*]`; locks of this process if absent.")
-    router: str | None = Field(default=None, description="Which of `[routers.*]`; by conversation key if absent.")
+    lock: str | None = Field(
+        default=None, description="Which of `[locks.*]`. If absent the only one; without any, locks of this process."
+    )
+    router: str | None = Field(
+        default=None, description="Which of `[routers.*]`. If absent the only one; without any, by conversation key."
+    )
     plugins: PluginLists = Field(default_factory=lambda: PluginLists(), description="Which plugins may be loaded.")
     max_chain_depth: int = Field(default=5, ge=1, description="How many answers deep a chain of events may grow.")
     process_timeout: Duration = Field(default=30.0, gt=0, description="Seconds from reading the room to the commit.")

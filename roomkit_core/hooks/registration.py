@@ -257,6 +257,19 @@ class HookRegistry:
         if hook.trigger == _BEFORE and (hook.is_filtered or not hook.decides):
             self._is_plain = False
 
+    def registered(self) -> tuple[HookRegistration, ...]:
+        """All global hooks."""
+        return tuple(hook for hooks in self._global.values() for hook in hooks)
+
+    def unregister(self, gone: Collection[HookRegistration]) -> None:
+        """Remove these global hooks, as far as they are there."""
+        for trigger, hooks in tuple(self._global.items()):
+            if rest := tuple(hook for hook in hooks if hook not in gone):
+                self._global[trigger] = rest
+            else:
+                del self._global[trigger]
+        self._before = self._global.get(_BEFORE, ())
+
     def remove_global_hook(self, name: str) -> bool:
         """Remove the first global hook of this name; False if there is none."""
         found = _remove(self._global, name)

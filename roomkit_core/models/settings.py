@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, ValidationInfo, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
 from roomkit_core.models.base import Base
 
@@ -23,6 +25,23 @@ class Settings(Base):
     Each field is a key of the section, with a description that people read in the reference and in their editor. A
     secret is a ``pydantic.SecretStr``: it is shown nowhere.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Marks a field that takes a component: ``provider: Annotated[SMSProvider, Uses("provider")]``.
+
+    In the file it is a table with ``use``, or the id of an instance that has a section of its own. What is made with
+    these settings gets the component itself.
+
+    Args:
+        kind: The kind of component.
+    """
+
+    kind: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.any_schema(metadata={"pydantic_js_extra": {"x-roomkit-kind": self.kind}})
 
 
 def _seconds(value: Any) -> Any:
@@ -44,7 +63,11 @@ def _beside(path: Path, info: ValidationInfo) -> Path:
     return path.expanduser() if folder is None else Path(folder) / path.expanduser()
 
 
-Duration = Annotated[float, BeforeValidator(_seconds)]
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_DURATION.pattern}$"}]}),
+]
 """Seconds, which may be written with a unit: ``"500ms"``, ``"30s"``, ``"5m"``, ``"72h"``, ``"7d"``."""
 
 FilePath = Annotated[Path, AfterValidator(_beside)]

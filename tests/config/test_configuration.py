@@ -251,7 +251,7 @@ def test_five_mistakes_are_five_problems_each_with_its_line(write: Write) -> Non
         ("[channels]\nweb = 1\n", "2 channels.web: this is not a table"),
         ("[channels.web]\n", "1 channels.web.use: it does not say which channel to use"),
         ("[channels.all]\nuse = 'bot'\n", "1 channels.all: channel id 'all' is not usable"),
-        ("[channels.bot]\nuse = 'bot'\ncolour = 1\n", "3 channels.bot.colour: bot has nothing to set"),
+        ("[channels.bot]\nuse = 'bot'\ncolour = 1\n", "3 channels.bot.colour: there is no such key"),
         ("[roomkit]\nstore = 'x'\n", "2 roomkit.store: there is no [stores.x]"),
         ("[stores.a]\nuse = 'memory'\n[stores.b]\nuse = 'memory'\n", "None roomkit.store: there are several stores"),
         ("[plugins.nobody]\n", "1 plugins.nobody: no plugin 'nobody' is installed"),

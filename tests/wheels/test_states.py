@@ -40,7 +40,7 @@ def roomkit_commands():
 def roomkit_components():
     yield Component(Kind.CHANNEL, "pigeon", "roomkit_target_error.missing:Pigeon")
 """,
-    "config_error": 'PLUGIN = PluginInfo("config_error", api="1.0", config="roomkit_config_error.missing:Settings")',
+    "config_error": 'PLUGIN = PluginInfo("config_error", api="1.0", config="roomkit_config_error.settings:Settings")',
     # The commands of a plugin may be broken while its components are not.
     "mute": """
 @hookimpl
@@ -54,19 +54,47 @@ def roomkit_commands():
 }
 
 BEEPER = '''
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from roomkit_core import UnsupportedError
+
 class Beeper: ...
 
-def greet(name: str, loud: bool = False) -> None:
+def greet(name: str, loud: Annotated[bool, typer.Option(help="In capitals.")] = False) -> None:
     """Say hello to somebody."""
+    if name == "nobody":
+        raise UnsupportedError("nobody cannot be greeted", hint="Greet somebody.")
+    if name == "error":
+        raise ValueError("a defect of the plugin")
     print(f"HELLO {name}!" if loud else f"hello {name}")
 '''
+
+
+SETTINGS = """
+from roomkit_core.models.settings import Settings as Base
+
+class Settings(Base):
+    port: int = 25
+"""
+
+CONFIGURATION = """
+[roomkit.plugins]
+deny = ["disabled"]
+
+[plugins.config_error]
+port = "canary-of-a-secret"
+"""
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment with a plugin for each state."""
     folder = tmp_path_factory.mktemp("states")
-    parts = {"loaded": {"beeper": BEEPER}}
+    parts = {"loaded": {"beeper": BEEPER}, "config_error": {"settings": SETTINGS}}
     wheels = [
         build_wheel(folder, plugin, HEAD.format(plugin=plugin) + source, parts=parts.get(plugin))
         for plugin, source in SOURCES.items()
@@ -78,8 +106,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A directory whose configuration denies one plugin."""
-    (tmp_path / "roomkit.toml").write_text('[roomkit.plugins]\ndeny = ["disabled"]\n', encoding="utf-8")
+    """A directory whose configuration denies one plugin and gives another one settings that it refuses."""
+    (tmp_path / "roomkit.toml").write_text(CONFIGURATION, encoding="utf-8")
     return tmp_path
 
 
@@ -101,7 +129,7 @@ EXPECTED = {
     "conflict": (PluginState.CONFLICT, "uninstall or rename all but one"),
     "hook_error": (PluginState.HOOK_ERROR, "roomkit_components failed: OSError: no licence file"),
     "target_error": (PluginState.TARGET_ERROR, "channel 'pigeon' cannot be imported from roomkit_target_error.missing"),
-    "config_error": (PluginState.CONFIG_ERROR, "configuration model of its settings cannot be imported"),
+    "config_error": (PluginState.CONFIG_ERROR, "roomkit.toml:6: plugins.config_error.port"),
 }
 
 
@@ -124,6 +152,15 @@ def test_t36_what_works_is_offered_beside_all_that_is_broken(environment: Enviro
 
     assert [(one["kind"], one["name"]) for one in loaded["components"]] == [("gadget", "beeper")]
     assert [one["name"] for one in loaded["commands"]] == ["greet"]
+
+
+def test_the_doctor_tells_all_of_it_and_ends_with_1(environment: Environment, project: Path) -> None:
+    done = environment.roomkit("doctor", "--json", cwd=project, exit_code=1)
+
+    wrong = {one["subject"] for one in json.loads(done.stdout)["findings"] if one["status"] == "wrong"}
+    broken = set(EXPECTED) - {"loaded", "disabled"} | {"mute"}
+    assert wrong == {f"plugin {plugin}" for plugin in broken} | {"configuration"}
+    assert "canary-of-a-secret" not in done.stdout + done.stderr
 
 
 def test_targets_are_imported_only_when_that_is_asked_for(environment: Environment, project: Path) -> None:
@@ -149,6 +186,15 @@ def test_t36_broken_plugins_spoil_nobodys_commands(environment: Environment, pro
     assert "mute" in text
     assert environment.roomkit("greet", "Ada", cwd=project).stdout.endswith("hello Ada\n")
     assert environment.roomkit("loaded:greet", "Ada", "--loud", cwd=project).stdout.endswith("HELLO Ada!\n")
+
+
+def test_a_command_of_a_plugin_ends_as_those_of_the_core_and_keeps_the_traceback_of_its_defects(
+    environment: Environment, project: Path
+) -> None:
+    refused = environment.roomkit("greet", "nobody", cwd=project, exit_code=2).stderr
+    assert "error: nobody cannot be greeted [kit.unsupported]\nwhat to do: Greet somebody." in refused
+    assert "Traceback" in environment.roomkit("greet", "error", cwd=project, exit_code=1).stderr
+    assert "In capitals." in environment.roomkit("greet", "--help", cwd=project).stdout
 
 
 def test_t37_a_command_that_is_not_there_says_which_broken_plugin_may_bring_it(

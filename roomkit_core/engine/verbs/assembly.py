@@ -39,6 +39,7 @@ from roomkit_core.engine.verbs.channels import Channels
 from roomkit_core.engine.verbs.deliveries import Deliveries
 from roomkit_core.engine.verbs.erasure import Erasure
 from roomkit_core.engine.verbs.life import Life
+from roomkit_core.engine.verbs.plugins import Plugins
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.statuses import Statuses
 from roomkit_core.errors import UnsupportedError
@@ -99,6 +100,7 @@ class Engine:
     channels: Channels
     life: Life
     deliveries: Deliveries
+    plugins: Plugins
     app: App
 
 
@@ -135,7 +137,7 @@ def from_config(make: type[K], path: str | os.PathLike[str], environ: Mapping[st
     return kit
 
 
-def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
+def assemble(kit: KitProtocol, registry: PluginRegistry, given: Given) -> Engine:
     """An engine with its parts, from what the kit was given and the built-in parts for the rest.
 
     Raises:
@@ -146,8 +148,8 @@ def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
     if given.process_timeout <= 0 or given.cache_mb <= 0:
         raise ValueError("process_timeout and cache_mb must be above 0")
     clock = given.clock or SystemClock()
-    store = given.store or plugins.resolve("store", "builtin:memory")(clock=clock)
-    locks = given.locks or plugins.resolve("lock", "builtin:memory")()
+    store = given.store or registry.resolve("store", "builtin:memory")(clock=clock)
+    locks = given.locks or registry.resolve("lock", "builtin:memory")()
     limiter = TokenBucketRateLimiter(clock=clock)
     ports = _ports(given, store, locks, clock, limiter)
     pump = Pump(ports)
@@ -167,7 +169,8 @@ def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
     gates = _gates(ports, pump, limiter)
     pump.chores = chores(ports, holdings, gates, given.retention)
     channels = Channels(ports, gates, runners, kit)
-    life = Life(ports, pump, runners, channels, partial(plugins.startup, kit), partial(plugins.shutdown, kit))
+    plugins = Plugins(kit, registry, ports.hooks, lambda: ports.background.is_started)
+    life = Life(ports, pump, runners, channels, plugins.start, plugins.stop)
     return Engine(
         ports,
         runners,
@@ -179,6 +182,7 @@ def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
         channels,
         life,
         Deliveries(ports, runners, gates),
+        plugins,
         App(ports, kit),
     )
 

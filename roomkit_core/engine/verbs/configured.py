@@ -10,7 +10,9 @@ from pydantic import BaseModel
 
 from roomkit_core.builtin import plugin as builtin_plugin
 from roomkit_core.config import Document, Offer, Plan, Planning, read
+from roomkit_core.config.environment import overlay
 from roomkit_core.errors import ConfigError, ConfigProblem, HookError, PluginError
+from roomkit_core.plugin import Kind
 from roomkit_core.registry import CatalogEntry, PluginRegistry
 from roomkit_core.registry.imports import import_name
 
@@ -48,6 +50,10 @@ class Offered:
     def target(self, offer: Offer) -> Any:
         assert isinstance(offer, _Entry)
         return self._registry.resolve(offer.entry.component.kind, offer.entry.full_name)
+
+    def trouble(self, plugin: str) -> tuple[str, str] | None:
+        broken = [report for report in self._registry.report() if report.id == plugin and report.state != "LOADED"]
+        return (f"the plugin does not work, it is {broken[0].state}", broken[0].hint) if broken else None
 
     def settings_model(self, plugin: str) -> type[BaseModel] | None:
         known = [report for report in self._registry.report() if report.id == plugin]
@@ -99,7 +105,7 @@ def planning(path: Path, environ: Mapping[str, str]) -> tuple[Planning, PluginRe
         ConfigError: The file cannot be read.
     """
     document = read(path)
-    registry = PluginRegistry(**_lists(document))
+    registry = PluginRegistry(**_lists(overlay(document, environ)))
     registry.load(builtin_plugin)
     registry.discover()
     return Planning(document, environ, Offered(registry)), registry
@@ -120,65 +126,70 @@ def configured(make: Callable[..., Any], path: Path, environ: Mapping[str, str])
     plan = plans.plan()
     for plugin, required in plan.named.items():
         registry.load(plugin, required=required)
-    for plugin, settings in plan.settings.items():
-        registry.configure(plugin, settings)
-    kit_section = plan.kit
+    store = _store(plans, plan, registry)
+    locks, router = _chosen(plans, plan, Kind.LOCK), _chosen(plans, plan, Kind.ROUTER, store)
+    channels = [plans.build(part) for part in plan.of_kind(Kind.CHANNEL).values()]
+    settings = {plugin: plans.complete(given) for plugin, given in plan.settings.items()}
+    plans.raise_problems()
+    for plugin, complete in settings.items():
+        registry.configure(plugin, complete)
+    section = plan.kit
     kit = make(
-        _store(plans, plan, registry),
-        lock_manager=_chosen(plans, plan, "lock", kit_section.lock),
-        inbound_router=_chosen(plans, plan, "router", kit_section.router),
-        max_chain_depth=kit_section.max_chain_depth,
-        process_timeout=kit_section.process_timeout,
-        cache_mb=kit_section.cache_mb,
-        inbound_rate_limit=kit_section.inbound_rate_limit,
-        inbound_sender_rate_limit=kit_section.inbound_sender_rate_limit,
+        store,
+        lock_manager=locks,
+        inbound_router=router,
+        max_chain_depth=section.max_chain_depth,
+        process_timeout=section.process_timeout,
+        cache_mb=section.cache_mb,
+        inbound_rate_limit=section.inbound_rate_limit,
+        inbound_sender_rate_limit=section.inbound_sender_rate_limit,
         retention=plan.retention,
         plugins=registry,
     )
-    for part in plan.of_kind("channel").values():
-        kit.register_channel(plans.build(part))
-    _include_app(kit, plan)
+    for channel in channels:
+        kit.register_channel(channel)
+    _include_app(kit, plan, plans.redact)
     return Configured(kit, plan)
 
 
 def _store(plans: Planning, plan: Plan, registry: PluginRegistry) -> Any:
-    stores = plan.of_kind("store")
-    name = plan.kit.store or next(iter(stores), None)
-    if name is None:
+    part = plan.chosen(Kind.STORE)
+    if part is None:
         return registry.resolve("store", "builtin:sqlite")(plan.document.path.parent / DEFAULT_STORE)
-    return plans.build(stores[name])
+    return plans.build(part)
 
 
-def _chosen(plans: Planning, plan: Plan, kind: str, name: str | None) -> Any:
-    return None if name is None else plans.build(plan.of_kind(kind)[name])
+def _chosen(plans: Planning, plan: Plan, kind: str, *leading: Any) -> Any:
+    part = plan.chosen(kind)
+    return None if part is None else plans.build(part, *leading)
 
 
-def _include_app(kit: Any, plan: Plan) -> None:
+def _include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
     """Import the modules of the bot, which stand beside the file, and register what is marked in them."""
     try:
         kit.include(*plan.kit.app, folder=plan.document.path.resolve().parent)
     except HookError as error:
-        problems = [one if one.key else _at_app(plan, one) for one in error.problems]
-        raise ConfigError(str(error) if not problems else "", problems=problems, code="config.app") from error
+        problems = [one if one.key else _at_app(plan, one, redact) for one in error.problems]
+        text = redact(str(error)) if not problems else ""
+        raise ConfigError(text, problems=problems, code="config.app") from error
 
 
-def _at_app(plan: Plan, problem: ConfigProblem) -> ConfigProblem:
+def _at_app(plan: Plan, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
     """A module that cannot be imported: told where it is named."""
     where = "" if problem.line is None else f" ({problem.file}:{problem.line})"
-    return plan.document.problem(("roomkit", "app"), problem.what + where, problem.fix)
+    return plan.document.problem(("roomkit", "app"), redact(problem.what + where), problem.fix)
 
 
 def _lists(document: Document) -> dict[str, Any]:
-    """Which plugins may be loaded; what is wrong with the lists is told with all other problems."""
+    """Which plugins may be loaded; no installed one if that cannot be said, which is told with all other problems."""
     section = document.data.get("roomkit")
     lists = section.get("plugins") if isinstance(section, dict) else None
     if not isinstance(lists, dict):
         return {}
     allow, deny = lists.get("allow"), lists.get("deny")
-    return {
-        "allow": allow if _is_ids(allow) else None,
-        "deny": deny if _is_ids(deny) else (),
-    }
+    if not all(found is None or _is_ids(found) for found in (allow, deny)):
+        return {"allow": ()}
+    return {"allow": allow, "deny": deny or ()}
 
 
 def _is_ids(value: Any) -> bool:
