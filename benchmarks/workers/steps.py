@@ -177,6 +177,8 @@ def _deliver(channels: list[Any], event: RoomEvent) -> Piece:
             for channel in channels:
                 channel.on_hint("room", event, cursor)
             for channel in channels:
-                await channel.drain_within(bounds)
+                rest = channel.drain_within(bounds)
+                if rest is not None:
+                    await rest
 
     return piece
