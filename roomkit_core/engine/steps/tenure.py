@@ -378,9 +378,9 @@ async def release(lock: AbstractAsyncContextManager[None]) -> None:
 
 def remember(unit: Unit, batch: Batch, answer: Committed) -> None:
     """Let the cache know what was committed; events that were changed where they stand are read anew."""
-    changes = batch.changes
-    if changes.is_plain and answer.version is not None:
-        unit.ports.cache.put(unit.room_id, unit.state.appended(answer.version, changes.packed[0]))
+    changes, version = batch.changes, answer.version
+    if changes.is_plain and version is not None:
+        unit.ports.cache.put(unit.room_id, unit.state.appended(version, changes.packed[0]))
     elif changes.patches:
         unit.ports.cache.drop((unit.room_id,))
     else:
