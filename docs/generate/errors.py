@@ -16,9 +16,9 @@ _HEAD = """# Errors and codes
 
 <!-- Written by python -m docs.generate.errors. -->
 
-Every error is a `RoomKitError` with a `code`, a `hint`, and `retryable`: whether the same call can succeed later without
-a change by the caller. The same codes stand in the outcomes of deliveries, in logs and in what `roomkit why` tells. A
-channel may bring codes of its own.
+Every error is a `RoomKitError` with a `code`, a `hint`, and `retryable`: whether the same call can succeed later
+without a change by the caller. The same codes stand in the outcomes of deliveries, in logs and in what `roomkit why`
+tells. A channel may bring codes of its own.
 """
 
 
