@@ -14,7 +14,7 @@ _SETTINGS = "roomkit_core.builtin.settings"
 
 @hookimpl
 def roomkit_components() -> Iterator[Component]:
-    """Stores, locks and router for one process, and the bot's channel."""
+    """Stores, locks and router for one process, the bot's channel and the terminal."""
     yield Component(
         Kind.STORE,
         "memory",
@@ -51,5 +51,9 @@ def roomkit_components() -> Iterator[Component]:
         summary="By conversation key",
     )
     yield Component(
-        Kind.CHANNEL, "terminal", "roomkit_core.builtin.terminal:TerminalChannel", summary="People at a terminal"
+        Kind.CHANNEL,
+        "terminal",
+        "roomkit_core.builtin.terminal:TerminalChannel",
+        config=f"{_SETTINGS}:TerminalSettings",
+        summary="People at a terminal",
     )

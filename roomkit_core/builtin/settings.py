@@ -28,6 +28,10 @@ class BotSettings(Settings):
     """``use = "bot"``: a bot's place in a room."""
 
 
+class TerminalSettings(Settings):
+    """``use = "terminal"``: people at the terminal of ``roomkit chat``."""
+
+
 class SQLiteSettings(Settings):
     """``use = "sqlite"``: a store in one file."""
 
