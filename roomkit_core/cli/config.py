@@ -34,7 +34,7 @@ ConfigFile = Annotated[
 @app.command("check")
 @command
 def check(path: ConfigFile = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """Look for every mistake in the file, without building anything; end with 1 if there is one.
+    """Look for every mistake in the file and in the bot's modules; end with 1 if there is one. Builds nothing.
 
     Reads the secrets that the file refers to, and shows none.
     """
@@ -67,7 +67,8 @@ def schema(path: ConfigFile = DEFAULT_CONFIG) -> None:
     """
     registry = installed_plugins(path)
     with quietly():
-        print_json(schema_of(Offered(registry), [report.id for report in registry.report()]))
+        found = schema_of(Offered(registry), [report.id for report in registry.report()])
+    print_json(found)
 
 
 def _as_problem(path: str, error: ConfigError) -> ConfigProblem:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from roomkit_core.config.document import Document, Keys
 from roomkit_core.config.environment import BETWEEN, PREFIX
 from roomkit_core.config.references import References
-from roomkit_core.config.secrecy import is_secret, secrets_in, texts_in
+from roomkit_core.config.secrecy import is_secret, written_secrets
 from roomkit_core.errors import ConfigProblem
 from roomkit_core.models.settings import FOLDER
 
@@ -62,11 +63,12 @@ class Checking:
         """
         places = elsewhere or {}
         known = len(self.references.problems)
-        resolved = {key: self.references.resolve(value, (*places.get(key, keys), key)) for key, value in table.items()}
+        resolved = {
+            key: self.references.resolve(value, (*places.get(key, keys), key), is_table=takes_table(model, key))
+            for key, value in table.items()
+        }
         missed = {problem.key for problem in self.references.problems[known:]}
-        for key in resolved:
-            if is_secret(model, key):
-                self.references.secrecy.keep(*texts_in(resolved[key]))
+        self.references.secrecy.keep(*written_secrets(model, resolved))
         try:
             made = model.model_validate(resolved, context={FOLDER: self.document.path.parent})
         except ValidationError as error:
@@ -74,7 +76,6 @@ class Checking:
                 if problem.key not in missed:  # what a reference did not give is one problem, not two
                     self.problems.append(problem)
             return None
-        self.references.secrecy.keep(*secrets_in(made))
         return None if missed else made
 
     def _problems(
@@ -91,10 +92,24 @@ class Checking:
                 yield self.document.problem(way, "this key is needed", f"Add {way[-1]} = ..., or set {variable}.")
             else:
                 what = found["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-                if found["type"] in _FREE_TEXT and steps and is_secret(model, steps[0]):
+                if found["type"] in _FREE_TEXT and is_secret(model, steps):
                     what = "this is not valid"  # who wrote the validator may have repeated a part of the value
                 what = self._redact(what[:1].lower() + what[1:])
                 yield self.document.problem(way, what, _meaning(model, steps))
+
+
+def takes_table(model: type[BaseModel], name: str) -> bool:
+    """Whether a field of a model is written as a table."""
+    field = model.model_fields.get(name)
+    return field is not None and _is_table(field.annotation)
+
+
+def _is_table(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType, Annotated):
+        return any(_is_table(argument) for argument in get_args(annotation))
+    kind = origin or annotation
+    return isinstance(kind, type) and issubclass(kind, Mapping | BaseModel)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

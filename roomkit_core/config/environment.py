@@ -24,16 +24,17 @@ def overlay(document: Document, environ: Mapping[str, str]) -> Document:
     """
     data = deepcopy(document.data)
     variables: dict[Keys, str] = {}
+    problems = [*document.problems]
     for name in sorted(environ):
         if name.startswith(PREFIX) and BETWEEN in name:
             keys = _put(data, name.removeprefix(PREFIX).split(BETWEEN), _value(environ[name]))
             if keys is None:
                 fix = f"Unset it, or mend the file: each {BETWEEN} in a name leads into a table."
                 what = "there is something else than a table on the way to it"
-                document.problems.append(ConfigProblem(str(document.path), None, "", what, fix, name))
+                problems.append(ConfigProblem(str(document.path), None, "", what, fix, name))
             else:
                 variables[keys] = name
-    return replace(document, data=data, variables=variables)
+    return replace(document, data=data, variables=variables, problems=problems)
 
 
 def _put(data: dict[str, Any], parts: list[str], value: Any) -> Keys | None:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ CONTEXT: Final = ("room_id", "channel_id", "event_id", "plugin")
 """What log records of RoomKit carry beside their text."""
 
 _SECTION = ("logging",)
+
+_named: set[str] = set()  # loggers whose level we have set, as logging itself for the whole process
 
 
 def configure_logging(path: str | os.PathLike[str] | None = None, *, environ: Mapping[str, str] | None = None) -> None:
@@ -43,7 +46,7 @@ def configure_logging(path: str | os.PathLike[str] | None = None, *, environ: Ma
     table = checking.table(checking.document.data.get(_SECTION[0], {}), _SECTION)
     section = checking.model(LoggingSection, table, _SECTION)
     if not isinstance(section, LoggingSection):
-        raise ConfigError(problems=checking.problems)
+        raise ConfigError(problems=[*checking.document.problems, *checking.problems, *checking.references.problems])
     _apply(section)
 
 
@@ -51,7 +54,7 @@ def _apply(section: LoggingSection) -> None:
     handler: logging.Handler = logging.StreamHandler(sys.stderr)
     if section.file is not None:
         try:
-            handler = logging.FileHandler(section.file, encoding="utf-8")
+            handler = WatchedFileHandler(section.file, encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"cannot write the log to {section.file}: {error.strerror}") from error
     handler.setFormatter(JsonLines() if section.format == "json" else TextLines())
@@ -62,8 +65,12 @@ def _apply(section: LoggingSection) -> None:
     handler.is_roomkit = True  # type: ignore[attr-defined]
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
+    for name in _named:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    _named.clear()
     for name, level in {"roomkit": section.level, "__main__": section.level, **section.levels}.items():
         logging.getLogger(name).setLevel(level.upper())
+        _named.add(name)
 
 
 class TextLines(logging.Formatter):

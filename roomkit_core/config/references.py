@@ -37,10 +37,16 @@ class References:
         self.secrecy = secrecy or Secrecy()
         self.problems: list[ConfigProblem] = []
 
-    def resolve(self, value: Any, keys: Keys) -> Any:
-        """The value with all references in it replaced. One that leads nowhere is a problem, and None."""
+    def resolve(self, value: Any, keys: Keys, *, is_table: bool = False) -> Any:
+        """The value with all references in it replaced. One that leads nowhere is a problem, and None.
+
+        Args:
+            value: The value.
+            keys: Where it stands.
+            is_table: A table is what is wanted there: it is no reference itself, its values may be some.
+        """
         if isinstance(value, dict):
-            if len(value) == 1:
+            if len(value) == 1 and not is_table:
                 [(name, reference)] = value.items()
                 if isinstance(reference, str) and (name in (ENV, FILE) or name in self.secrets):
                     return self._look_up(name, reference, keys)

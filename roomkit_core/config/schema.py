@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from roomkit_core.config.catalog import Offer, Offers
+from roomkit_core.config.checking import takes_table
 from roomkit_core.config.naming import section_of
 from roomkit_core.config.parts import USE
 from roomkit_core.config.plan import REQUIRED
@@ -88,10 +89,13 @@ class _Writing:
             schema["description"] = schema["description"].partition("\n\n")[0]
         if not needs_all:
             schema.pop("required", None)
-        schema["properties"] = {name: self._value(dict(value)) for name, value in schema.get("properties", {}).items()}
+        schema["properties"] = {
+            name: self._value(dict(value), is_table=takes_table(model, name))
+            for name, value in schema.get("properties", {}).items()
+        }
         return schema
 
-    def _value(self, value: Schema) -> Schema:
+    def _value(self, value: Schema, *, is_table: bool) -> Schema:
         value.pop("title", None)
         kind = value.pop(_KIND, None)
         about: Schema = {key: value.pop(key) for key in ("description", "default") if key in value}
@@ -101,6 +105,8 @@ class _Writing:
             self.kind(kind)
             section = {"type": "string", "description": f"The id of a [{section_of(kind)}.*]."}
             return {**about, "anyOf": [section, {"$ref": f"#/{_DEFS}/{kind}"}]}
+        if is_table:
+            return {**about, **value}
         return {**about, "anyOf": [value, {"$ref": f"#/{_DEFS}/reference"}]}
 
     def kind(self, kind: str) -> None:

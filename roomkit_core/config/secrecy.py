@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+_EITHER = (Union, UnionType, Annotated)
 _SHORT = 3  # characters: so few are in every text, and hiding them would only make it unreadable
 
 
@@ -27,39 +29,57 @@ class Secrecy:
         return text
 
 
-def is_secret(model: type[BaseModel], name: str) -> bool:
-    """Whether a field of a model holds a secret."""
-    field = model.model_fields.get(name)
-    return field is not None and _mentions_secret(field.annotation)
+def written_secrets(annotation: Any, value: Any) -> Iterator[str]:
+    """Of a value as it was written, the texts that stand where the annotation wants a secret."""
+    if _is_secret(annotation):
+        yield from _texts_in(value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            for inner in _within(annotation, str(key)):
+                yield from written_secrets(inner, item)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            for inner in _within(annotation, str(place)):
+                yield from written_secrets(inner, item)
 
 
-def texts_in(value: Any) -> Iterator[str]:
-    """All strings in a value as it was written, and all secrets in models."""
+def is_secret(model: type[BaseModel], steps: Sequence[str]) -> bool:
+    """Whether these steps lead to a secret, from a model down."""
+    places: list[Any] = [model]
+    for step in steps:
+        if any(_is_secret(place) for place in places):
+            return True
+        places = [inner for place in places for inner in _within(place, step)]
+    return any(_is_secret(place) for place in places)
+
+
+def _is_secret(annotation: Any) -> bool:
+    if isinstance(annotation, type):
+        return issubclass(annotation, SecretStr | SecretBytes)
+    return get_origin(annotation) in _EITHER and any(map(_is_secret, get_args(annotation)))
+
+
+def _within(annotation: Any, step: str) -> Iterator[Any]:
+    """What is wanted one step further down; several where there are several ways."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if step in annotation.model_fields:
+            yield annotation.model_fields[step].annotation
+        return
+    ways = get_args(annotation)
+    if get_origin(annotation) in _EITHER:
+        for way in ways:
+            yield from _within(way, step)
+    else:  # the items of a list, the values of a table
+        yield from (way for way in ways[-1:] if way is not Ellipsis)
+        yield from (way for way in ways[:1] if ways[-1] is Ellipsis)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, SecretStr):
-        yield value.get_secret_value()
-    elif isinstance(value, SecretBytes):
-        yield value.get_secret_value().decode("utf-8", "replace")
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from texts_in(item)
-    elif isinstance(value, list | tuple | set | frozenset):
+            yield from _texts_in(item)
+    elif isinstance(value, list):
         for item in value:
-            yield from texts_in(item)
-
-
-def secrets_in(model: BaseModel) -> Iterator[str]:
-    """All secrets in a model and in those within it."""
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if isinstance(value, BaseModel):
-            yield from secrets_in(value)
-        elif is_secret(type(model), name):
-            yield from texts_in(value)
-
-
-def _mentions_secret(annotation: Any) -> bool:
-    if isinstance(annotation, type) and issubclass(annotation, SecretStr | SecretBytes):
-        return True
-    return any(_mentions_secret(argument) for argument in get_args(annotation))
+            yield from _texts_in(item)

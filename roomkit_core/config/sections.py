@@ -51,7 +51,7 @@ class LoggingSection(Settings):
         default_factory=dict, description='Other levels for parts, such as `"roomkit.delivery" = "debug"`.'
     )
     file: FilePath | None = Field(
-        default=None, description="Appended to instead of standard error; rotating it is the system's."
+        default=None, description="Appended to instead of standard error; when it is moved away, a new one is made."
     )
 
 

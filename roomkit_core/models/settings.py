@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from roomkit_core.models.base import Base
@@ -46,6 +46,8 @@ class Uses:
 
 def _seconds(value: Any) -> Any:
     """``"7d"`` as seconds; numbers are seconds already."""
+    if isinstance(value, bool):
+        raise ValueError("expected seconds, not a truth value")
     if not isinstance(value, str):
         return value
     found = _DURATION.fullmatch(value)
@@ -66,6 +68,7 @@ def _beside(path: Path, info: ValidationInfo) -> Path:
 Duration = Annotated[
     float,
     BeforeValidator(_seconds),
+    Field(allow_inf_nan=False),
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_DURATION.pattern}$"}]}),
 ]
 """Seconds, which may be written with a unit: ``"500ms"``, ``"30s"``, ``"5m"``, ``"72h"``, ``"7d"``."""
