@@ -144,7 +144,11 @@ class RoomKit:
 
     @classmethod
     def from_config(
-        cls, path: str | PathLike[str] = "roomkit.toml", *, environ: Mapping[str, str] | None = None
+        cls,
+        path: str | PathLike[str] = "roomkit.toml",
+        *,
+        environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Any] | None = None,
     ) -> Self:
         """The kit that a configuration file describes, with its channels and the hooks of its ``app``; not started.
 
@@ -154,12 +158,14 @@ class RoomKit:
             path: The file; relative paths in it begin in its folder.
             environ: Variables that are referred to, and those that change the file: ``ROOMKIT_STORES__MAIN__PATH``.
                 Those of the process if omitted.
+            overrides: Tables as in the file, whose values win over file and environment:
+                ``{"stores": {"main": {"use": "memory"}}}``.
 
         Raises:
             ConfigError: The file cannot be read, or something in it is wrong; ``problems`` has all of it.
             PluginError: A plugin that the file requires is broken.
         """
-        return assembly.from_config(cls, path, environ)
+        return assembly.from_config(cls, path, environ, overrides)
 
     # ------------------------------------------------------------------------------------------------ its life
 

@@ -149,7 +149,7 @@ async def _commit(kit: Any, event: RoomEvent) -> Piece:
         for each in events:
             changes = ChangeSet.__new__(ChangeSet)  # as the engine makes it
             changes.room_id, changes.commit_id, changes.expected = "ledger", new_id(), version
-            changes.events, changes.packed = (each,), (pack_event(each),)
+            changes.events, changes.packed, changes.is_plain = (each,), (pack_event(each),), True
             answer = store.submit(changes).answer
             if type(answer) is not Committed or answer.version is None:
                 raise RuntimeError(f"the store answered {answer!r}")
@@ -177,6 +177,8 @@ def _deliver(channels: list[Any], event: RoomEvent) -> Piece:
             for channel in channels:
                 channel.on_hint("room", event, cursor)
             for channel in channels:
-                await channel.drain_within(bounds)
+                rest = channel.drain_within(bounds)
+                if rest is not None:
+                    await rest
 
     return piece

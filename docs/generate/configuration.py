@@ -49,7 +49,8 @@ A plugin that has a section has to work, or nothing starts; with `required = fal
 
 ## Values
 
-What comes first wins: the environment, the section, the defaults in `[plugins.<id>]`, the default of the key.
+What comes first wins: `overrides` that code gives to `from_config`, the environment, the section, the defaults in
+`[plugins.<id>]`, the default of the key.
 
 - **Environment**: `ROOMKIT_CHANNELS__SUPPORT__FROM_NUMBER` is `from_number` in `[channels.support]`. Each `__` leads
   into a table, case does not matter, `_` stands for `-` and `.` of an id. Lists and tables are JSON.

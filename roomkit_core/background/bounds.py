@@ -54,10 +54,24 @@ class Bounds:
         suspensions: How often the passage has suspended.
     """
 
+    __slots__ = (
+        "_budget",
+        "_deadline",
+        "_limit",
+        "_limit_deadline",
+        "_outer",
+        "_passage",
+        "is_committing",
+        "limit",
+        "scope",
+        "suspensions",
+    )
+
     scope: CancelScope
     new_scope: Callable[[], CancelScope] = CancelScope
-    _limit: tuple[float, int] | None = None
-    _limit_deadline = 0.0
+
+    _limit: tuple[float, int] | None
+    _limit_deadline: float
 
     def __init__(self, budget: float, outer: Bounds | None = None) -> None:
         self._budget = budget
@@ -66,6 +80,7 @@ class Bounds:
         self.is_committing = False
         self.suspensions = 0
         self._passage: Any = None
+        self._limit = None
         self._deadline = 0.0  # none yet
 
     @property
@@ -229,4 +244,4 @@ def bounds_of(scope: type[CancelScope]) -> type[Bounds]:
     ``anyio.CancelScope`` itself looks for the loop each time, and on trio its scopes wrap those of trio, which have all
     that is used here under the same names.
     """
-    return type("Bounds", (Bounds,), {"new_scope": scope})
+    return type("Bounds", (Bounds,), {"__slots__": (), "new_scope": scope})

@@ -15,12 +15,12 @@ PREFIX: Final = "ROOMKIT_"
 BETWEEN: Final = "__"
 
 
-def overlay(document: Document, environ: Mapping[str, str]) -> Document:
-    """The document with what the environment says instead.
+def overlay(document: Document, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Document:
+    """The document with what the environment says instead, and over that what code says.
 
     A variable counts if it begins with ``ROOMKIT_`` and has a ``__``; each ``__`` leads into a table. Case does not
     matter, and ``_`` stands for a ``-`` or a ``.`` of an id that is in the file. A value that begins like a JSON array
-    or object is one.
+    or object is one. ``overrides`` are tables as in the file; what is no table in them replaces what is there.
     """
     data = deepcopy(document.data)
     variables: dict[Keys, str] = {}
@@ -34,7 +34,18 @@ def overlay(document: Document, environ: Mapping[str, str]) -> Document:
                 problems.append(ConfigProblem(str(document.path), None, "", what, fix, name))
             else:
                 variables[keys] = name
+    _join(data, overrides or {}, variables, ())
     return replace(document, data=data, variables=variables, problems=problems)
+
+
+def _join(table: dict[str, Any], over: Mapping[str, Any], variables: dict[Keys, str], above: Keys) -> None:
+    for key, value in over.items():
+        keys = (*above, key)
+        if isinstance(value, Mapping) and isinstance(table.get(key, {}), dict):
+            _join(table.setdefault(key, {}), value, variables, keys)
+        else:
+            variables.pop(keys, None)
+            table[key] = value
 
 
 def _put(data: dict[str, Any], parts: list[str], value: Any) -> Keys | None:

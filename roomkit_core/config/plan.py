@@ -62,10 +62,17 @@ class Planning:
         document: What was read.
         environ: The environment.
         offers: The components.
+        overrides: Tables as in the file, whose values win over all others.
     """
 
-    def __init__(self, document: Document, environ: Mapping[str, str], offers: Offers) -> None:
-        self.document = overlay(document, environ)
+    def __init__(
+        self,
+        document: Document,
+        environ: Mapping[str, str],
+        offers: Offers,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.document = overlay(document, environ, overrides)
         self._offers = offers
         self._secrets: dict[str, Any] = {}
         self._references = References(self.document, environ, self._secrets)

@@ -82,9 +82,14 @@ class Decision:
 
 async def decide(
     kit: object, hooks: Sequence[HookRegistration], event: RoomEvent, stage: Stage, bounds: Bounds, chain: Chain
-) -> Decision:
-    """Run the hooks in their order until one blocks."""
-    decision = Decision(event)
+) -> Decision | None:
+    """Run the hooks in their order until one blocks.
+
+    Returns:
+        What they came to; None if all let the event pass as it is and say nothing else.
+    """
+    decision: Decision | None = None
+    shown = event
     share = len(hooks) + 1
     for hook in hooks:
         saved = stage.draft
@@ -98,7 +103,7 @@ async def decide(
         failure: Exception | None = None
         token = enter_node(node)
         try:
-            answer = hook.fn(decision.event, stage.context())
+            answer = hook.fn(shown, stage.context())
             if type(answer) is CoroutineType or isawaitable(answer):
                 answer = await answer
             if node.is_busy:
@@ -126,6 +131,8 @@ async def decide(
             if answer is plain_allow():  # what nearly every hook says of nearly every message
                 continue
             failure = _what_is_wrong(answer, event)
+        if decision is None:
+            decision = Decision(event)
         if failure is None:
             _apply(decision, hook, answer)
         else:
@@ -134,6 +141,7 @@ async def decide(
             failure = None  # its traceback leads to this frame: a cycle
         if decision.reason is not None:
             break
+        shown = decision.event
     return decision
 
 

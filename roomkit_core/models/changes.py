@@ -2,12 +2,13 @@
 
 These are plain containers without validation: they are made once per message, from models that are valid already.
 Defaults are class attributes, so that a batch can also be made bare and given only what it has (see
-``engine/state/commit.py``).
+``engine/state/commit.py``). The exceptions are what every message has: the interpreter looks up the long way what may
+be on the instance or on its class.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from roomkit_core.models.base import EMPTY
@@ -114,9 +115,9 @@ class ChangeSet:
     lease: float = 60.0
     epoch: str | None = None
     room: Room | None = None
-    is_plain: bool = False
-    events: tuple[RoomEvent, ...] = ()
-    packed: tuple[tuple[Any, ...], ...] = ()
+    is_plain: bool = field(default_factory=bool)
+    events: tuple[RoomEvent, ...] = field(default_factory=tuple)
+    packed: tuple[tuple[Any, ...], ...] = field(default_factory=tuple)
     patches: tuple[RoomEvent, ...] = ()
     bindings: dict[str, ChannelBinding | None] = EMPTY
     participants: dict[str, Participant | None] = EMPTY

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from roomkit_core import ConfigError, RoomKit
+from tests.config import pager
 from tests.config.conftest import KitOf, Problems
+from tests.registry.plugins import Site
 
 SUPPORT = """\
 [stores.main]
@@ -76,6 +80,21 @@ def test_an_instance_wins_over_the_defaults_of_its_plugin_and_those_over_the_mod
 
     kit = kit_of(text, ROOMKIT_CHANNELS__SUPPORT__REGION="mars", ROOMKIT_CHANNELS__SUPPORT__PROVIDER__PACE="9")
     assert (channel(kit).region, channel(kit).provider.pace) == ("mars", 9)
+
+
+def test_code_wins_over_everything(site: Site, tmp_path: Path) -> None:
+    pager.install(site)
+    file = pager.write(tmp_path, SUPPORT + "[plugins.pager]\npace = 7\n")
+
+    kit = RoomKit.from_config(
+        file,
+        environ={"ROOMKIT_CHANNELS__SUPPORT__REGION": "mars", "ROOMKIT_CHANNELS__SUPPORT__NUMBER": "2"},
+        overrides={"channels": {"support": {"region": "venus", "provider": {"pace": 9}}}},
+    )
+
+    assert (channel(kit).region, channel(kit).number, channel(kit).provider.pace) == ("venus", "2", 9)
+    with pytest.raises(ConfigError, match=r"roomkit\.toml:3: channels\.support\.colour: there is no such key"):
+        RoomKit.from_config(file, environ={}, overrides={"channels": {"support": {"colour": 1}}})
 
 
 def test_a_collection_in_the_environment_is_json(kit_of: KitOf) -> None:
@@ -184,6 +203,27 @@ def test_a_plugin_that_is_broken_stops_a_configuration_that_names_it_and_only_th
     assert kit_of("") is not None
     assert kit_of("[plugins.wreck]\nrequired = false\n") is not None
     assert problems("[plugins.wreck]\n") == ["1 plugins.wreck: the plugin does not work, it is IMPORT_ERROR"]
+
+
+def test_a_component_of_a_broken_plugin_is_told_with_the_state_of_the_plugin(problems: Problems, site: Any) -> None:
+    site.plugin("wreck", "raise RuntimeError('on a reef')")
+
+    [problem] = problems('[channels.a]\nuse = "wreck"\n')
+
+    assert problem.startswith("2 channels.a.use: no component of kind 'channel' is named 'wreck'")
+    assert "IMPORT_ERROR" in problem
+    assert "on a reef" in problem
+
+
+def test_a_component_that_several_plugins_offer_has_to_be_named_with_its_plugin(
+    kit_of: KitOf, problems: Problems, site: Any
+) -> None:
+    announce = 'yield Component("channel", "bot", "roomkit_core.builtin.bot:BotChannel")'
+    site.plugin("twin", f"@hookimpl\ndef roomkit_components():\n    {announce}\n")
+
+    [problem] = problems('[channels.a]\nuse = "bot"\n')
+    assert problem.startswith("2 channels.a.use: 'bot' can be any of several components")
+    assert kit_of('[channels.a]\nuse = "twin:bot"\n').get_channel("a") is not None
 
 
 def test_a_variable_that_leads_nowhere_is_a_mistake(problems: Problems) -> None:

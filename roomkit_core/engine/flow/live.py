@@ -6,7 +6,7 @@ coroutine is never moved to another task, because its cancel scopes would not cl
 
 A caller drains in the cancel scope of its message, which is open already. A channel with a method ``drain_within``
 is lent the message's bounds for the time of its drain, and limits its sends with them instead of opening scopes of its
-own; on trio these cost 5 us each.
+own; on trio these cost 5 us each. It returns the coroutine of what it has to wait for, and None where that is nothing.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ def drain_inline(
     token = enter_node(node)
     try:
         for target in targets:
-            steps = target.drain(bounds)
             try:
+                steps = target.drain(bounds)
+                if steps is None:
+                    continue
                 yielded = steps.send(None)
             except StopIteration:
                 continue

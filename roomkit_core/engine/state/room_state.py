@@ -170,6 +170,30 @@ class RoomState:
         state.weight = weight
         return state
 
+    def appended(self, version: Version, packed: Packed) -> RoomState:
+        """:meth:`after` for a commit that brought one event and nothing else, as nearly all do."""
+        tail, end = self.tail, self.end
+        if len(tail) != end or end > 4 * self.window + 64 or packed[METADATA] or packed[RAW]:
+            return self.after(version, None, self.bindings, self.participants, (packed,))
+        tail.append(packed)
+        state = _new(RoomState)
+        state.version = version
+        state.base = self.base
+        state._room = None
+        state._readers = self._readers
+        state._live_plan = self._live_plan
+        state.bindings = self.bindings
+        state.participants = self.participants
+        state.next_index = self.next_index + 1
+        state.tail = tail
+        state.end = end + 1
+        state.window = self.window
+        state.active = self.active
+        if packed[CREATED] > state.active and packed[CHANNEL_TYPE] != SYSTEM:
+            state.active = packed[CREATED]
+        state.weight = self.weight + EVENT_BYTES + len(packed[BODY])
+        return state
+
     def context(self, attempt: int = 1) -> RoomContext:
         """The lazy snapshot that hooks and channels get."""
         return RoomContext.of(self, attempt)

@@ -21,7 +21,7 @@ MAX_SOURCES = 1024
 
 KINDS = (WorkKind.DELIVERY, WorkKind.ASK)
 
-Drain = Callable[[Bounds | None], Coroutine[Any, Any, None]]
+Drain = Callable[[Bounds | None], Coroutine[Any, Any, None] | None]
 
 
 class Gate(Protocol):

@@ -44,6 +44,8 @@ class Aftermath:
         inline: Whether the caller waits, and so drains live targets itself.
     """
 
+    __slots__ = ("_inline", "_is_answer", "_ports", "_results", "_rows", "following", "live", "runners")
+
     def __init__(self, ports: Ports, runners: Runners, inline: bool) -> None:
         self._ports = ports
         self.runners = runners

@@ -60,15 +60,30 @@ class Inbound(Passage[InboundResult]):
         refusal: Why it does not go on here and now: too many came in, or it waits in the journal behind others.
     """
 
+    __slots__ = (
+        "context",
+        "conversation",
+        "event",
+        "key",
+        "known",
+        "message",
+        "named_room",
+        "original",
+        "refusal",
+        "room_id",
+        "state",
+        "suspensions",
+        "target",
+        "written",
+    )
+
     target: Target
     key: Key | None
     conversation: tuple[str, str] | None
     event: RoomEvent
     state: RoomState | None
     written: Written
-    original: RoomEvent | None = None
     suspensions: int
-    refusal: str | None = None
 
     def __init__(
         self,
@@ -85,6 +100,8 @@ class Inbound(Passage[InboundResult]):
         self.room_id = self.named_room = room_id
         self.context: RoomContext | None = None
         self.known: KeyResult | None = None
+        self.original: RoomEvent | None = None
+        self.refusal: str | None = None
 
     async def steps(self) -> None:
         """The way until the commit. What needs no waiting is a plain call: each coroutine costs as much as a step."""
@@ -245,13 +262,30 @@ class Inbound(Passage[InboundResult]):
     # --- 7 to 11 ---
 
     async def write(self, unit: Unit) -> None:
-        """What the tenure writes."""
+        """What the tenure writes: the channel if it is new here, where its sender is, and the event."""
         unit.aftermath = self.aftermath
         if self.key is not None and await self.is_decided(unit):
             return
-        await self.decide(unit)
+        if not self.is_attached(unit):
+            self.written = refuse(unit, self.key, DETACHED)
+        else:
+            if self.conversation is not None:
+                is_named = self.named_room is not None
+                await learn_route(unit, self.target, self.message, self.conversation, is_named=is_named)
+            event, fresh = self.event, self.target.translates_plainly
+            # The channel's own object is never changed; one made here can be completed, as long as no hook saw it.
+            if unit.attempt > 1:
+                event, fresh = evolve(event, status=EventStatus.PENDING), False
+            self.written = await write_event(unit, event, self.bounds, self.key, fresh)
         if self.claim is not None:
             self.discharge(unit)
+
+    def is_attached(self, unit: Unit) -> bool:
+        """Whether the channel is bound to the room; it is attached where the message names the room."""
+        message = self.message
+        if message.channel_id in unit.bindings or not takes_writes(unit.status):
+            return True
+        return attach_source(unit, self.target, message)
 
     def discharge(self, unit: Unit) -> None:
         """The commit ends the message's row, whatever the verdict; a guard that failed is no verdict but a try."""
@@ -263,23 +297,6 @@ class Inbound(Passage[InboundResult]):
         if self.key is None and event is not None:  # a key would lead from the row to the event and back
             outcome = outcome._replace(provider_ids=(event.id,))
         unit.discharges = (Discharge(self.claim.row_id, self.claim.token, outcome),)
-
-    async def decide(self, unit: Unit) -> None:
-        """Attach the channel where the message names the room, learn where its sender is, take steps 7 to 11."""
-        message, target = self.message, self.target
-        if message.channel_id not in unit.bindings and takes_writes(unit.status):
-            if not attach_source(unit, target, message):
-                self.written = refuse(unit, self.key, DETACHED)
-                return
-        if self.conversation is not None:
-            is_named = self.named_room is not None
-            await learn_route(unit, target, message, self.conversation, is_named=is_named)
-        # The channel's own object is never changed; one that was made here can be completed, as long as no hook saw it.
-        if unit.attempt == 1:
-            event, fresh = self.event, target.translates_plainly
-        else:
-            event, fresh = evolve(self.event, status=EventStatus.PENDING), False
-        self.written = await write_event(unit, event, self.bounds, self.key, fresh)
 
     async def is_decided(self, unit: Unit) -> bool:
         """Look the key up again where time has passed since the first look: a wait for the lock, or another try."""

@@ -67,6 +67,8 @@ class Passage(ABC, Generic[T]):
         is_nested: Whether the call was made below some foreign call, of whatever kit.
     """
 
+    __slots__ = ("aftermath", "bounds", "claim", "is_nested", "ports", "wait")
+
     def __init__(self, ports: Ports, runners: Runners, wait: Wait, claim: Hold | None = None) -> None:
         if wait not in WAITS:
             raise no_such_wait(wait)

@@ -211,6 +211,24 @@ async def take_inside(ports: Ports, lock: AbstractAsyncContextManager[None]) -> 
 class _Tries:
     """The tries of one tenure."""
 
+    __slots__ = (
+        "answer",
+        "attempt",
+        "batch",
+        "bounds",
+        "budget",
+        "context",
+        "context_of",
+        "discharges",
+        "key",
+        "lock",
+        "parents",
+        "ports",
+        "room_id",
+        "unit",
+        "write",
+    )
+
     budget: int
 
     def __init__(self, ports: Ports, room_id: str, write: Write, bounds: Bounds, key: Key | None) -> None:
@@ -360,7 +378,10 @@ async def release(lock: AbstractAsyncContextManager[None]) -> None:
 
 def remember(unit: Unit, batch: Batch, answer: Committed) -> None:
     """Let the cache know what was committed; events that were changed where they stand are read anew."""
-    if batch.changes.patches:
+    changes, version = batch.changes, answer.version
+    if changes.is_plain and version is not None:
+        unit.ports.cache.put(unit.room_id, unit.state.appended(version, changes.packed[0]))
+    elif changes.patches:
         unit.ports.cache.drop((unit.room_id,))
     else:
         unit.ports.cache.put(unit.room_id, next_state(unit, batch, answer))

@@ -71,11 +71,12 @@ async def write_event(
                 else:
                     event = evolve(event, index=index)
                 decision = await decide(ports.kit, hooks, event, unit, bounds, chain)
-                event, reason, blocked_by = decision.event, decision.reason, decision.blocked_by
-                if reason is not None:
-                    notes = _why(decision)
-                if decision.has_extras:
-                    _keep_extras(unit, decision)
+                if decision is not None:
+                    event, reason, blocked_by = decision.event, decision.reason, decision.blocked_by
+                    if reason is not None:
+                        notes = _why(decision)
+                    if decision.has_extras:
+                        _keep_extras(unit, decision)
         binding = unit.bindings.get(source.channel_id)
         if reason is None:  # 10
             reason = blocked_by = DETACHED if binding is None else why_not_write(binding)

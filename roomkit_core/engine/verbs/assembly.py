@@ -129,11 +129,16 @@ def load_plugins(named: Iterable[Any] | PluginRegistry, autoload: bool) -> Plugi
     return registry
 
 
-def from_config(make: type[K], path: str | os.PathLike[str], environ: Mapping[str, str] | None) -> K:
+def from_config(
+    make: type[K],
+    path: str | os.PathLike[str],
+    environ: Mapping[str, str] | None,
+    overrides: Mapping[str, Any] | None,
+) -> K:
     """The kit that a file describes; what reads files is imported only for this."""
     from roomkit_core.engine.verbs.configured import configured
 
-    kit: K = configured(make, Path(path), os.environ if environ is None else environ).kit
+    kit: K = configured(make, Path(path), os.environ if environ is None else environ, overrides).kit
     return kit
 
 

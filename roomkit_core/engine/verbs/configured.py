@@ -98,31 +98,36 @@ class _Entry:
         return self.entry.component.name
 
 
-def planning(path: Path, environ: Mapping[str, str]) -> tuple[Planning, PluginRegistry]:
+def planning(
+    path: Path, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> tuple[Planning, PluginRegistry]:
     """Read a file, and load the plugins that it may use.
 
     Raises:
         ConfigError: The file cannot be read.
     """
     document = read(path)
-    registry = PluginRegistry(**_lists(overlay(document, environ)))
+    registry = PluginRegistry(**_lists(overlay(document, environ, overrides)))
     registry.load(builtin_plugin)
     registry.discover()
-    return Planning(document, environ, Offered(registry)), registry
+    return Planning(document, environ, Offered(registry), overrides), registry
 
 
-def configured(make: Callable[..., Any], path: Path, environ: Mapping[str, str]) -> Configured:
+def configured(
+    make: Callable[..., Any], path: Path, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> Configured:
     """The kit that a file describes.
 
     Args:
         make: Makes the kit: the class.
         path: The file.
         environ: The environment.
+        overrides: Tables as in the file, whose values win over all others.
 
     Raises:
         ConfigError: With all problems.
     """
-    plans, registry = planning(path, environ)
+    plans, registry = planning(path, environ, overrides)
     plan = plans.plan()
     for plugin, required in plan.named.items():
         registry.load(plugin, required=required)

@@ -212,9 +212,12 @@ class WebSocketChannel(Channel):
     def drain(self) -> Coroutine[Any, Any, None]:
         return self._sending.drain()
 
-    def drain_within(self, bounds: Bounds | None) -> Coroutine[Any, Any, None]:
-        """As :meth:`drain`, called by the kit; in the scope of a message its bounds limit the sends meanwhile."""
-        return self._sending.drain(bounds)
+    def drain_within(self, bounds: Bounds | None) -> Coroutine[Any, Any, None] | None:
+        """As :meth:`drain`, called by the kit; in the scope of a message its bounds limit the sends meanwhile.
+
+        It starts at once; None says that nothing had to be waited for.
+        """
+        return self._sending.begin(bounds)
 
     async def notify(self, client: Client, message: dict[str, Any]) -> None:
         """Send a message of the protocol to one client, behind what waits for it already."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from roomkit_core.errors import KitStateError
-from roomkit_websocket.clients import Client
+from roomkit_websocket.clients import Client, Item
 from roomkit_websocket.stepping import Sending as Sent
 from roomkit_websocket.stepping import SendTimeout, finish, on_asyncio, step
 
@@ -50,10 +50,26 @@ class Sending:
         self._late = late
         self._failed = failed
 
+    def begin(self, bounds: Bounds | None) -> Coroutine[Any, Any, None] | None:
+        """As :meth:`drain`, but it starts at once, and the ordinary case, one client with one item, ends at once too.
+
+        Args:
+            bounds: Those in which this runs, if they were lent.
+
+        Returns:
+            What is left to be awaited, now and in this task; None if nothing is.
+        """
+        ready = self.ready
+        if len(ready) == 1 and bounds is not None:
+            client = ready[0]
+            if len(client.queue) == 1 and not client.busy and not client.held:
+                ready.popleft()
+                client.listed = False
+                return self._start(client, bounds)
+        return self.drain(bounds) if ready else None
+
     async def drain(self, bounds: Bounds | None = None) -> None:
         """Send to everybody who is ready now. Who gets ready while this task waits has drains of their own.
-
-        The ordinary case, one item and nothing to be entered beforehand, is written out: it runs with every message.
 
         Args:
             bounds: Those in which this runs, if they were lent.
@@ -66,41 +82,54 @@ class Sending:
             except IndexError:
                 return
             client.listed = False
-            queue = client.queue
-            if client.busy or client.held or len(queue) != 1 or not at_once:
+            if client.busy or client.held or len(client.queue) != 1 or not at_once:
                 await self.flush(client)
-                continue
-            item = queue[0]
-            client.busy = True
-            try:
-                sending = client.send(item)
-                try:
-                    waiting_for = sending.send(None)
-                except StopIteration:
-                    client.failures = 0
-                except Exception as error:
-                    self._failed(client, error)
-                else:
-                    await self._outwait(client, sending, waiting_for, bounds)
-                if queue and queue[0] is item:
-                    queue.popleft()
-            finally:
-                client.busy = False
-                if queue and not client.held:
-                    self._leave(client)
+            elif (rest := self._start(client, bounds)) is not None:
+                await rest
 
-    @coroutine
-    def _outwait(
-        self, client: Client, sending: Sent, waiting_for: Any, bounds: Bounds | None
-    ) -> Generator[Any, Any, None]:
-        """A send that has suspended: those behind it pass on, and its time is limited."""
+    def _start(self, client: Client, bounds: Bounds | None) -> Coroutine[Any, Any, None] | None:
+        """Send the one item that waits for a client, where nothing has to be entered beforehand.
+
+        Returns:
+            The rest of it; None if nothing has suspended.
+        """
+        queue = client.queue
+        item = queue[0]  # where it stays until it is sent: a sender may be cancelled
+        client.busy = True
         try:
-            yield from finish(sending, waiting_for, self.timeout, self._pass_on, bounds)
+            sending = client.send(item)
+            waiting_for = sending.send(None)
+        except StopIteration:
             client.failures = 0
-        except SendTimeout:
-            self._late(client)
         except Exception as error:
             self._failed(client, error)
+        except BaseException:
+            self._stop(client)
+            raise
+        else:
+            return self._outwait(client, item, sending, waiting_for, bounds)
+        if queue and queue[0] is item:
+            queue.popleft()
+        self._stop(client)
+        return None
+
+    async def _outwait(
+        self, client: Client, item: Item, sending: Sent, waiting_for: Any, bounds: Bounds | None
+    ) -> None:
+        """A send that has suspended: those behind it pass on, and its time is limited."""
+        queue = client.queue
+        try:
+            try:
+                await finish(sending, waiting_for, self.timeout, self._pass_on, bounds)
+                client.failures = 0
+            except SendTimeout:
+                self._late(client)
+            except Exception as error:
+                self._failed(client, error)
+            if queue and queue[0] is item:
+                queue.popleft()
+        finally:
+            self._stop(client)
 
     @coroutine
     def flush(self, client: Client) -> Generator[Any, Any, None]:
@@ -124,15 +153,16 @@ class Sending:
                 if queue and queue[0] is item:
                     queue.popleft()
         finally:
-            client.busy = False
-            if queue and not client.held:  # more came meanwhile, or this sender was cancelled
-                self._leave(client)
+            self._stop(client)
 
-    def _leave(self, client: Client) -> None:
-        if not client.listed:
-            client.listed = True
-            self.ready.append(client)
-        self._pass_on()
+    def _stop(self, client: Client) -> None:
+        """Nobody sends to the client any more."""
+        client.busy = False
+        if client.queue and not client.held:  # more came meanwhile, or this sender was cancelled
+            if not client.listed:
+                client.listed = True
+                self.ready.append(client)
+            self._pass_on()
 
     def _pass_on(self) -> None:
         if not self.ready or self.spawn is None:

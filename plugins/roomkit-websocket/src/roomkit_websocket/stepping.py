@@ -51,6 +51,7 @@ def step(sending: Sending, timeout: float, suspended: Callable[[], None]) -> Gen
     yield from finish(sending, waiting_for, timeout, suspended)
 
 
+@coroutine
 def finish(
     sending: Sending, waiting_for: Any, timeout: float, suspended: Callable[[], None], bounds: Bounds | None = None
 ) -> Generator[Any, Any, None]:
