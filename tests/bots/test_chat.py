@@ -236,3 +236,24 @@ def test_a_changed_bot_answers_the_next_message_and_a_broken_one_is_told(
     ann.type("two\r")
     ann.wait_for("* new: bot")
     ann.wait_for("bot: Now: two")
+
+
+# ------------------------------------------------------------------------------------------------- beside it
+
+
+@pytest.mark.parametrize("verb", [("config", "check"), ("doctor",)])
+def test_the_commands_that_check_a_configuration_look_at_its_bot(folder: Path, verb: tuple[str, ...]) -> None:
+    (folder / "roomkit.toml").write_text('[roomkit]\napp = ["bot"]\n')
+    (folder / "bot.py").write_text("from roomkit_core import hook\n\n@hook('befor_broadcast')\ndef f(e, c): ...\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "roomkit_core.cli", *verb],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=PATIENCE,
+        env={**os.environ, "COLUMNS": "400"},
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "there is no trigger 'befor_broadcast'" in done.stdout
