@@ -13,7 +13,7 @@ EDITABLES := -e ".[cli]" $(patsubst %/,-e ./%,$(dir $(wildcard plugins/*/pyproje
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format prove bench constraints clean
+.PHONY: help demo test check format prove bench docs constraints clean
 
 help:
 	@echo "make demo         a chat room with a bot at http://127.0.0.1:$(PORT)/   (PORT=9000 changes it)"
@@ -21,13 +21,14 @@ help:
 	@echo "make check        lint, format, types, layers, public API"
 	@echo "make prove        the expensive proofs: long random runs and planted defects"
 	@echo "make bench        messages per second beside the peer, in one run"
+	@echo "make docs         the documentation as pages in site/"
 	@echo "make format       let ruff fix and format"
 	@echo "make constraints  pin the newest dependencies that fit"
 	@echo "make clean        remove $(VENV) and the caches"
 	@echo "PYTHON=python3.12 and VENV=.venv/312 choose another interpreter and another place for it"
 
 demo: $(VENV)/.runtime
-	@$(BIN)/python -m examples.web_chat
+	@$(BIN)/roomkit serve --config examples/web_chat/roomkit.toml --port $(PORT)
 
 test: $(VENV)/.dev
 	$(BIN)/pytest $(ARGS)
@@ -50,6 +51,10 @@ prove: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
+docs: $(VENV)/.dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
+	@echo "open site/index.html"
+
 # uv.lock would carry the addresses of the package index it was made with; these pins carry none.
 constraints: $(BIN)/uv
 	$(BIN)/uv lock --quiet --upgrade
@@ -57,7 +62,7 @@ constraints: $(BIN)/uv
 		--no-emit-workspace -o constraints.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .bench
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .bench
 
 # ---------------------------------------------------------------------------------------------------------- set-up
 

@@ -14,11 +14,12 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "roomkit_core.kit": "RoomKit",
     "roomkit_core.errors": (
-        "ChannelAlreadyRegisteredError ChannelNotFoundError ChannelNotRegisteredError ConfigError ConflictError "
-        "ConversationTakenError DeliveryFailedError DuplicateError EventNotFoundError HookError IdentityNotFoundError "
-        "KitStateError ParticipantNotFoundError PluginError ProcessTimeoutError RoomClosedError RoomExistsError "
-        "RoomKitError RoomNotFoundError SourceAlreadyAttachedError SourceNotFoundError StaleLeaseError StoreBusyError "
-        "StoreError UnsupportedError VoiceBackendNotConfiguredError VoiceNotConfiguredError WorkNotFoundError"
+        "ChannelAlreadyRegisteredError ChannelNotFoundError ChannelNotRegisteredError ConfigError ConfigProblem "
+        "ConflictError ConversationTakenError DeliveryFailedError DuplicateError EventNotFoundError HookError "
+        "IdentityNotFoundError KitStateError ParticipantNotFoundError PluginError ProcessTimeoutError RoomClosedError "
+        "RoomExistsError RoomKitError RoomNotFoundError SourceAlreadyAttachedError SourceNotFoundError StaleLeaseError "
+        "StoreBusyError StoreError UnsupportedError VoiceBackendNotConfiguredError "
+        "VoiceNotConfiguredError WorkNotFoundError"
     ),
     "roomkit_core.models.enums": (
         "Access BreakerState ChannelCategory ChannelDirection DeleteType DeliveryMode DeliveryState EventStatus "
@@ -44,9 +45,12 @@ _EXPORTS = {
     ),
     "roomkit_core.models.hook": "FrameworkEvent HookResult InjectedEvent",
     "roomkit_core.models.context": "RoomContext",
+    "roomkit_core.models.retention": "Retention",
+    "roomkit_core.models.settings": "Duration FilePath Settings Uses",
     "roomkit_core.models.story": "Cancellation Cancelling Pause Story StoryStep Trouble WorkView",
     "roomkit_core.models.work": "Attempt Outcome WorkKind WorkRow WorkState",
     "roomkit_core.models.changes": "ABSENT ChangeSet Committed Discharge KeyResult Refused Value Withdrawal",
+    "roomkit_core.interfaces.auth": "AuthCallback AuthRequest Authenticator",
     "roomkit_core.interfaces.channel": "Channel",
     "roomkit_core.interfaces.clock": "Clock",
     "roomkit_core.interfaces.identity": "IdentityResolver",
@@ -54,7 +58,10 @@ _EXPORTS = {
     "roomkit_core.interfaces.locks": "RoomLockManager",
     "roomkit_core.interfaces.resilience": "Breaker RateLimiter",
     "roomkit_core.interfaces.router": "InboundRoomRouter",
+    "roomkit_core.interfaces.secrets": "SecretStore",
     "roomkit_core.interfaces.store": "ConversationStore Cutoffs DecidedKey Known RoomSnapshot Ticket WorkFilter",
+    "roomkit_core.hooks.collected": "hook on on_delivery_status",
+    "roomkit_core.builtin.bot": "BotChannel seat_bots",
     "roomkit_core.builtin.breaker": "CircuitBreaker",
     "roomkit_core.builtin.limiter": "TokenBucketRateLimiter",
     "roomkit_core.builtin.locks": "InMemoryLockManager",
@@ -62,11 +69,16 @@ _EXPORTS = {
     "roomkit_core.builtin.retry": "retry_with_backoff",
     "roomkit_core.builtin.router": "DefaultInboundRoomRouter",
     "roomkit_core.builtin.sqlite.store": "SQLiteStore",
-    "roomkit_core.plugin": "API_VERSION Component PluginInfo hookimpl",
+    "roomkit_core.builtin.terminal": "TerminalChannel",
+    "roomkit_core.config.logs": "configure_logging",
+    "roomkit_core.plugin": "API_VERSION Command Component PluginInfo RouteSpec hookimpl",
+    "roomkit_core.registry": "PluginReport PluginState",
 }
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 
 if TYPE_CHECKING:
+    from roomkit_core.builtin.bot import BotChannel as BotChannel
+    from roomkit_core.builtin.bot import seat_bots as seat_bots
     from roomkit_core.builtin.breaker import CircuitBreaker as CircuitBreaker
     from roomkit_core.builtin.limiter import TokenBucketRateLimiter as TokenBucketRateLimiter
     from roomkit_core.builtin.locks import InMemoryLockManager as InMemoryLockManager
@@ -74,10 +86,13 @@ if TYPE_CHECKING:
     from roomkit_core.builtin.retry import retry_with_backoff as retry_with_backoff
     from roomkit_core.builtin.router import DefaultInboundRoomRouter as DefaultInboundRoomRouter
     from roomkit_core.builtin.sqlite.store import SQLiteStore as SQLiteStore
+    from roomkit_core.builtin.terminal import TerminalChannel as TerminalChannel
+    from roomkit_core.config.logs import configure_logging as configure_logging
     from roomkit_core.errors import ChannelAlreadyRegisteredError as ChannelAlreadyRegisteredError
     from roomkit_core.errors import ChannelNotFoundError as ChannelNotFoundError
     from roomkit_core.errors import ChannelNotRegisteredError as ChannelNotRegisteredError
     from roomkit_core.errors import ConfigError as ConfigError
+    from roomkit_core.errors import ConfigProblem as ConfigProblem
     from roomkit_core.errors import ConflictError as ConflictError
     from roomkit_core.errors import ConversationTakenError as ConversationTakenError
     from roomkit_core.errors import DeliveryFailedError as DeliveryFailedError
@@ -102,6 +117,12 @@ if TYPE_CHECKING:
     from roomkit_core.errors import VoiceBackendNotConfiguredError as VoiceBackendNotConfiguredError
     from roomkit_core.errors import VoiceNotConfiguredError as VoiceNotConfiguredError
     from roomkit_core.errors import WorkNotFoundError as WorkNotFoundError
+    from roomkit_core.hooks.collected import hook as hook
+    from roomkit_core.hooks.collected import on as on
+    from roomkit_core.hooks.collected import on_delivery_status as on_delivery_status
+    from roomkit_core.interfaces.auth import AuthCallback as AuthCallback
+    from roomkit_core.interfaces.auth import Authenticator as Authenticator
+    from roomkit_core.interfaces.auth import AuthRequest as AuthRequest
     from roomkit_core.interfaces.channel import Channel as Channel
     from roomkit_core.interfaces.clock import Clock as Clock
     from roomkit_core.interfaces.identity import IdentityResolver as IdentityResolver
@@ -111,6 +132,7 @@ if TYPE_CHECKING:
     from roomkit_core.interfaces.resilience import Breaker as Breaker
     from roomkit_core.interfaces.resilience import RateLimiter as RateLimiter
     from roomkit_core.interfaces.router import InboundRoomRouter as InboundRoomRouter
+    from roomkit_core.interfaces.secrets import SecretStore as SecretStore
     from roomkit_core.interfaces.store import ConversationStore as ConversationStore
     from roomkit_core.interfaces.store import Cutoffs as Cutoffs
     from roomkit_core.interfaces.store import DecidedKey as DecidedKey
@@ -192,11 +214,16 @@ if TYPE_CHECKING:
     from roomkit_core.models.participant import Identity as Identity
     from roomkit_core.models.participant import IdentityResult as IdentityResult
     from roomkit_core.models.participant import Participant as Participant
+    from roomkit_core.models.retention import Retention as Retention
     from roomkit_core.models.room import Cursor as Cursor
     from roomkit_core.models.room import Page as Page
     from roomkit_core.models.room import Room as Room
     from roomkit_core.models.room import RoomTimers as RoomTimers
     from roomkit_core.models.room import Version as Version
+    from roomkit_core.models.settings import Duration as Duration
+    from roomkit_core.models.settings import FilePath as FilePath
+    from roomkit_core.models.settings import Settings as Settings
+    from roomkit_core.models.settings import Uses as Uses
     from roomkit_core.models.story import Cancellation as Cancellation
     from roomkit_core.models.story import Cancelling as Cancelling
     from roomkit_core.models.story import Pause as Pause
@@ -212,9 +239,13 @@ if TYPE_CHECKING:
     from roomkit_core.models.work import WorkRow as WorkRow
     from roomkit_core.models.work import WorkState as WorkState
     from roomkit_core.plugin import API_VERSION as API_VERSION
+    from roomkit_core.plugin import Command as Command
     from roomkit_core.plugin import Component as Component
     from roomkit_core.plugin import PluginInfo as PluginInfo
+    from roomkit_core.plugin import RouteSpec as RouteSpec
     from roomkit_core.plugin import hookimpl as hookimpl
+    from roomkit_core.registry import PluginReport as PluginReport
+    from roomkit_core.registry import PluginState as PluginState
 
 __all__ = [
     "ABSENT",
@@ -223,6 +254,10 @@ __all__ = [
     "Access",
     "Attempt",
     "AudioContent",
+    "AuthCallback",
+    "AuthRequest",
+    "Authenticator",
+    "BotChannel",
     "Breaker",
     "BreakerState",
     "Cancellation",
@@ -242,10 +277,12 @@ __all__ = [
     "ChannelType",
     "CircuitBreaker",
     "Clock",
+    "Command",
     "Committed",
     "Component",
     "CompositeContent",
     "ConfigError",
+    "ConfigProblem",
     "ConflictError",
     "ConversationStore",
     "ConversationTakenError",
@@ -265,12 +302,14 @@ __all__ = [
     "DeliveryStatus",
     "Discharge",
     "DuplicateError",
+    "Duration",
     "EditContent",
     "EventContent",
     "EventNotFoundError",
     "EventSource",
     "EventStatus",
     "EventType",
+    "FilePath",
     "FrameworkEvent",
     "Health",
     "HealthProblem",
@@ -308,6 +347,8 @@ __all__ = [
     "Pause",
     "PluginError",
     "PluginInfo",
+    "PluginReport",
+    "PluginState",
     "ProcessTimeoutError",
     "ProviderResult",
     "RateLimit",
@@ -316,6 +357,7 @@ __all__ = [
     "ReceiptRank",
     "Refused",
     "Rendering",
+    "Retention",
     "RetryPolicy",
     "RichContent",
     "Room",
@@ -331,8 +373,11 @@ __all__ = [
     "RoomStatus",
     "RoomTimers",
     "Route",
+    "RouteSpec",
     "Routing",
     "SQLiteStore",
+    "SecretStore",
+    "Settings",
     "SourceAlreadyAttachedError",
     "SourceNotFoundError",
     "StaleLeaseError",
@@ -344,12 +389,14 @@ __all__ = [
     "Task",
     "TaskStatus",
     "TemplateContent",
+    "TerminalChannel",
     "TextContent",
     "Ticket",
     "TokenBucketRateLimiter",
     "ToolCallContent",
     "Trouble",
     "UnsupportedError",
+    "Uses",
     "Value",
     "Version",
     "VideoContent",
@@ -364,8 +411,13 @@ __all__ = [
     "WorkState",
     "WorkView",
     "__version__",
+    "configure_logging",
+    "hook",
     "hookimpl",
+    "on",
+    "on_delivery_status",
     "retry_with_backoff",
+    "seat_bots",
 ]
 
 

@@ -6,6 +6,8 @@ what a user sees in one place can be searched for in every other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -187,9 +189,27 @@ class ProcessTimeoutError(RoomKitError):
 
 
 class HookError(RoomKitError):
-    """A hook is registered in a way that makes no sense."""
+    """A hook is registered in a way that makes no sense, or the module of a bot cannot be used.
+
+    Args:
+        message: As in the base class; made of the problems if empty.
+        problems: All that is wrong in the modules of a bot.
+    """
 
     default_code = "hook.invalid"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        problems: Iterable[ConfigProblem] = (),
+        code: str | None = None,
+        hint: str | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        self.problems: tuple[ConfigProblem, ...] = tuple(problems)
+        message = message or "\n".join(map(str, self.problems))
+        super().__init__(message, code=code, hint=hint, retryable=retryable)
 
 
 class UnsupportedError(RoomKitError):
@@ -204,10 +224,55 @@ class KitStateError(RoomKitError):
     default_code = "kit.state"
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """One thing that is wrong in a configuration.
+
+    Attributes:
+        file: The file.
+        line: The line, counted from 1; None if it stands in none.
+        key: Which key, as ``channels.support.from_number``; empty for the file as a whole.
+        what: What is wrong, without any value that may be a secret.
+        fix: What to do about it.
+        variable: The variable of the environment from which the value came, or was to come.
+    """
+
+    file: str
+    line: int | None
+    key: str
+    what: str
+    fix: str
+    variable: str | None = None
+
+    def __str__(self) -> str:
+        """One line: where, what, and how to mend it."""
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        origin = f" (from {self.variable})" if self.variable else ""
+        key = f" {self.key}{origin}:" if self.key else ""
+        end = "" if self.what.endswith((".", "?", "!")) else "."
+        return f"{where}:{key} {self.what}{end} {self.fix}".rstrip()
+
+
 class ConfigError(RoomKitError):
-    """The configuration is wrong."""
+    """The configuration is wrong.
+
+    Args:
+        message: As in the base class; made of the problems if empty.
+        problems: All that is wrong, in the order of the file.
+    """
 
     default_code = "config.invalid"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        problems: Iterable[ConfigProblem] = (),
+        code: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.problems = tuple(problems)
+        super().__init__(message or "\n".join(map(str, self.problems)), code=code, hint=hint)
 
 
 class PluginError(RoomKitError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
-from types import TracebackType
+from os import PathLike
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from anyio import TASK_STATUS_IGNORED
@@ -14,11 +15,12 @@ from roomkit_core.engine.steps.inbound import Inbound
 from roomkit_core.engine.steps.send import outgoing
 from roomkit_core.engine.verbs import assembly
 from roomkit_core.engine.verbs.deliveries import Deliveries
+from roomkit_core.engine.verbs.plugins import Plugins
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.sending import send
 from roomkit_core.engine.verbs.state import KeyValue
-from roomkit_core.engine.verbs.statuses import status_hook
 from roomkit_core.hooks.registration import HookRegistration, HookRegistry, OnError
+from roomkit_core.hooks.status import status_hook
 from roomkit_core.interfaces.channel import Channel
 from roomkit_core.interfaces.clock import Clock
 from roomkit_core.interfaces.kit import Wait
@@ -32,6 +34,7 @@ from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.health import Health
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
 from roomkit_core.models.message import Accepted, InboundMessage, InboundResult
+from roomkit_core.models.retention import Retention
 from roomkit_core.models.room import Room, RoomTimers
 
 if TYPE_CHECKING:
@@ -68,10 +71,11 @@ class RoomKit:
         inbound_rate_limit: How many messages each channel may bring in. A direct call above it is refused with the
             reason ``rate_limited``, stored nowhere; a journaled message waits.
         inbound_sender_rate_limit: The same for each sender of a channel.
-        plugins: Plugins to load and whose hooks to run: ids of installed ones, or modules.
+        plugins: Plugins to load and whose hooks to run: ids of installed ones, or modules; or a registry of them.
         autoload: Load every installed plugin; their components can be used, their hooks run only if they are named.
         clock: Where the time comes from.
         cache_mb: Megabytes for the rooms used last, above 0.
+        retention: How long what is over is kept.
 
     Raises:
         UnsupportedError: A parameter that is not available yet was given.
@@ -102,10 +106,11 @@ class RoomKit:
         orchestration: Any = None,
         *,
         inbound_sender_rate_limit: RateLimit | None = None,
-        plugins: Iterable[Any] = (),
+        plugins: Iterable[Any] | PluginRegistry = (),
         autoload: bool = False,
         clock: Clock | None = None,
         cache_mb: float = 128,
+        retention: Retention | None = None,
     ) -> None:
         assembly.refuse_unavailable(
             identity_resolver=identity_resolver,
@@ -121,7 +126,7 @@ class RoomKit:
             telemetry=telemetry,
             orchestration=orchestration,
         )
-        self._plugins = assembly.load_plugins(plugins, autoload)
+        registry = assembly.load_plugins(plugins, autoload)
         given = assembly.Given(
             store,
             inbound_router,
@@ -132,9 +137,35 @@ class RoomKit:
             cache_mb,
             inbound_rate_limit,
             inbound_sender_rate_limit,
+            retention,
         )
-        self._engine = assembly.assemble(self, self._plugins, given)
-        self._plugins.apply_hooks(self)
+        self._engine = assembly.assemble(self, registry, given)
+        self._engine.plugins.apply_hooks(self)
+
+    @classmethod
+    def from_config(
+        cls,
+        path: str | PathLike[str] = "roomkit.toml",
+        *,
+        environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """The kit that a configuration file describes, with its channels and the hooks of its ``app``; not started.
+
+        Every installed plugin that the file allows is loaded, and its components can be used.
+
+        Args:
+            path: The file; relative paths in it begin in its folder.
+            environ: Variables that are referred to, and those that change the file: ``ROOMKIT_STORES__MAIN__PATH``.
+                Those of the process if omitted.
+            overrides: Tables as in the file, whose values win over file and environment:
+                ``{"stores": {"main": {"use": "memory"}}}``.
+
+        Raises:
+            ConfigError: The file cannot be read, or something in it is wrong; ``problems`` has all of it.
+            PluginError: A plugin that the file requires is broken.
+        """
+        return assembly.from_config(cls, path, environ, overrides)
 
     # ------------------------------------------------------------------------------------------------ its life
 
@@ -666,6 +697,38 @@ class RoomKit:
         """Remove the room's first hook of this name; False if there is none."""
         return self._engine.ports.hooks.remove_room_hook(room_id, name)
 
+    def include(
+        self, *modules: ModuleType | str | PathLike[str], folder: str | PathLike[str] | None = None
+    ) -> tuple[str, ...]:
+        """Register the functions of modules that are marked with the free decorators ``hook``, ``on`` and the like.
+
+        Args:
+            modules: Modules, names of modules, or paths of files that end with ``.py``; they are imported.
+            folder: Where names are looked for first, and where relative paths begin.
+
+        Returns:
+            The names of the functions, in the order of definition.
+
+        Raises:
+            HookError: A module cannot be imported, or a function is marked in a way that makes no sense; ``problems``
+                has all of it with file and line, and nothing is registered.
+        """
+        return self._engine.app.include(modules, folder)
+
+    def reload_app(self) -> tuple[str, ...]:
+        """Import the included modules anew if one of their files changed, and put their hooks in the place of the old.
+
+        It is done between two steps of messages: a run of hooks that has begun ends with the old ones. What is owed to
+        a durable hook is found by its name.
+
+        Returns:
+            The names of the modules; empty if nothing changed.
+
+        Raises:
+            HookError: As :meth:`include`; the old hooks stay.
+        """
+        return self._engine.app.reload()
+
     def on_delivery_status(self, fn: F) -> F:
         """Decorator: call the function with every :class:`DeliveryStatus` that is processed."""
         self._engine.ports.hooks.register(status_hook(fn))
@@ -723,9 +786,9 @@ class RoomKit:
     # ------------------------------------------------------------------------------------------------ its parts
 
     @property
-    def plugins(self) -> PluginRegistry:
-        """What is loaded, what it offers and how it is doing."""
-        return self._plugins
+    def plugins(self) -> Plugins:
+        """What is loaded, what it offers, how it is doing, and how to change that while the kit runs."""
+        return self._engine.plugins
 
     @property
     def store(self) -> ConversationStore:

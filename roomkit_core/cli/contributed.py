@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from roomkit_core.cli.installed import installed_plugins
-from roomkit_core.cli.session import command
-from roomkit_core.errors import PluginError
-from roomkit_core.registry import CommandEntry, PluginState
+from roomkit_core.cli.installed import installed_plugins, quietly
+from roomkit_core.cli.lists import usual_config
+from roomkit_core.cli.plugins import is_broken
+from roomkit_core.cli.session import command, contributed
+from roomkit_core.errors import ConfigError, PluginError
+from roomkit_core.registry import CommandEntry, PluginRegistry, PluginState
 
 PANEL: Final = "Commands of plugins"
 
-ELSEWHERE: Final = {"serve": "roomkit-server"}
-"""Commands that people will look for, and what brings them."""
+ELSEWHERE: Final = {"serve": "server"}
+"""Commands that people will look for, and the plugins of ours that bring them."""
 
 
 class PluginGroup(TyperGroup):
@@ -48,16 +52,16 @@ class PluginGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help, and a line about plugins that are missing from it because they are broken."""
-        broken = [report.id for report in installed_plugins().report() if _is_broken(report.state)]
+        broken = [report.id for report in _plugins().report() if is_broken(report)]
         if broken:
             self.epilog = f"{self.epilog}\n\nBroken plugins: {', '.join(broken)}. `roomkit plugins` says why."
         super().format_help(ctx, formatter)
 
     def _by_full_name(self) -> dict[str, CommandEntry]:
-        return {entry.full_name: entry for entry in installed_plugins().commands()}
+        return {entry.full_name: entry for entry in _plugins().commands()}
 
     def _shortest(self) -> dict[str, CommandEntry]:
-        entries = installed_plugins().commands()
+        entries = _plugins().commands()
         claims = Counter(entry.command.name for entry in entries)
         return {
             entry.full_name
@@ -67,16 +71,17 @@ class PluginGroup(TyperGroup):
         }
 
     def _absent(self, name: str) -> str:
-        claims = [entry.full_name for entry in installed_plugins().commands() if entry.command.name == name]
+        claims = [entry.full_name for entry in _plugins().commands() if entry.command.name == name]
         if claims:
             return f"{name!r} can be any of several commands: {', '.join(claims)}."
         message = f"There is no command {name!r}."
         if close := get_close_matches(name, [*self.commands, *self._shortest(), *self._by_full_name()]):
             message += f" Did you mean {' or '.join(repr(word) for word in close)}?"
-        elif name in ELSEWHERE:
-            message += f" It comes with {ELSEWHERE[name]}: pip install {ELSEWHERE[name]}"
-        for report in installed_plugins().report():
-            if _is_broken(report.state):
+        reports, bringer = _plugins().report(), ELSEWHERE.get(name)
+        if bringer is not None and bringer not in [report.id for report in reports]:
+            message += f" It comes with roomkit-{bringer}: pip install roomkit-{bringer}"
+        for report in reports:
+            if is_broken(report) or (report.id == bringer and report.hint):
                 message += f"\nInstalled but not usable: {report}"
         return message
 
@@ -95,21 +100,28 @@ class _Contributed(TyperCommand):
 
 @command
 def _import(entry: CommandEntry) -> Any:
-    target = installed_plugins().import_command(entry)
+    with quietly():
+        target = _plugins().import_command(entry)
     if isinstance(target, typer.Typer):
         return get_command(target)
-    if not callable(target):
+    if not callable(target) or inspect.iscoroutinefunction(target):
         raise PluginError(
-            f"the command {entry.full_name!r} is {target!r}, expected a function or a typer.Typer",
+            f"the command {entry.full_name!r} is {target!r}, expected a plain function or a typer.Typer",
             plugin=entry.plugin,
             state=PluginState.TARGET_ERROR,
             code="plugin.target",
             hint="This is for the author of the plugin to mend.",
         )
-    alone = typer.Typer(add_completion=False)
-    alone.command(entry.command.name)(command(target))
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(entry.command.name)(contributed(target))
     return get_command(alone)
 
 
-def _is_broken(state: PluginState) -> bool:
-    return state not in (PluginState.LOADED, PluginState.DISABLED)
+@cache
+def _plugins() -> PluginRegistry:
+    try:
+        return installed_plugins(usual_config())
+    except ConfigError as error:
+        # What may be loaded is not known, so nothing is. The core's own commands work.
+        typer.echo(f"error: {error} [{error.code}]" + (f"\nwhat to do: {error.hint}" if error.hint else ""), err=True)
+        return PluginRegistry([])

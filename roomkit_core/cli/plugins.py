@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
-from roomkit_core.cli.installed import installed_plugins
+from roomkit_core.cli.configuration_health import look_at_configuration
+from roomkit_core.cli.installed import installed_plugins, quietly
+from roomkit_core.cli.lists import DEFAULT_CONFIG, ConfigPath
 from roomkit_core.cli.output import print_json, print_table
 from roomkit_core.cli.session import AsJson, command
 from roomkit_core.plugin import Component
@@ -20,12 +22,20 @@ SPOKEN: Final = {"roomkit_hooks": "message hooks", "roomkit_routes": "routes"}
 
 
 @command
-def plugins(as_json: AsJson = False) -> None:
-    """List the installed plugins: where each stands, what it offers, and what to do about one that does not work.
-
-    Loads each plugin's registration module and no component; `roomkit doctor` imports those too.
-    """
-    reports = installed_plugins().report()
+def plugins(
+    check: Annotated[
+        bool, typer.Option("--check", help="Also import all that they offer, and check the configuration.")
+    ] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """List the installed plugins: where each stands, what it offers, and what to do about one that does not work."""
+    registry = installed_plugins(config)
+    if check:
+        look_at_configuration(config)
+        with quietly():
+            registry.examine()
+    reports = registry.report()
     if as_json:
         print_json([plain(report) for report in reports])
         return
@@ -33,7 +43,7 @@ def plugins(as_json: AsJson = False) -> None:
         ("id", "state", "from", "offers", "what to do"),
         ((report.id, report.state, origin(report), "; ".join(_offers(report)), report.hint) for report in reports),
     )
-    broken = [report for report in reports if report.state not in (PluginState.LOADED, PluginState.DISABLED)]
+    broken = [report for report in reports if is_broken(report)]
     if broken:
         typer.echo(f"\n{len(broken)} of {len(reports)} do not work; the others are not affected.")
 
@@ -62,6 +72,11 @@ def origin(report: PluginReport) -> str:
     if report.distribution is None:
         return "roomkit-core" if report.id == "builtin" else "unknown"
     return f"{report.distribution} {report.version or ''}".rstrip()
+
+
+def is_broken(report: PluginReport) -> bool:
+    """Whether something has to be mended; a plugin that the operator denied is as it should be."""
+    return report.state not in (PluginState.LOADED, PluginState.DISABLED)
 
 
 def _offers(report: PluginReport) -> Iterator[str]:

@@ -57,7 +57,25 @@ def beside(path: str, role: str, job: Callable[[SQLiteStore, Desk], Awaitable[T]
 
 
 def command(function: Callable[P, T]) -> Callable[P, T]:
-    """Let a command end with a message, a hint and an exit code where RoomKit raises; never with a traceback."""
+    """Let a command end with a message, a hint and an exit code where RoomKit raises; never with a traceback.
+
+    In a command of the core a ValueError is about what was typed.
+    """
+    guarded = contributed(function)
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return guarded(*args, **kwargs)
+        except ValueError as error:
+            _say("usage", str(error), "", as_json=bool(kwargs.get("as_json")))
+            raise typer.Exit(USAGE) from None
+
+    return run
+
+
+def contributed(function: Callable[P, T]) -> Callable[P, T]:
+    """The same for a command of a plugin, whose other errors keep their traceback."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -66,9 +84,6 @@ def command(function: Callable[P, T]) -> Callable[P, T]:
         except RoomKitError as error:
             _say(error.code, str(error), error.hint, as_json=bool(kwargs.get("as_json")))
             raise typer.Exit(_exit_code(error)) from None
-        except ValueError as error:
-            _say("usage", str(error), "", as_json=bool(kwargs.get("as_json")))
-            raise typer.Exit(USAGE) from None
 
     return run
 

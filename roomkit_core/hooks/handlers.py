@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from roomkit_core.hooks.node import current
@@ -33,6 +33,13 @@ class Handlers:
         """Call ``handler`` for every event of exactly this type."""
         self._handlers.setdefault(event_type, []).append(handler)
         self.has_any = True
+
+    def replace(self, old: Collection[tuple[str, Handler]], new: Iterable[tuple[str, Handler]]) -> None:
+        """Put handlers in the place of others, at once."""
+        for event_type, handler in old:
+            self._handlers[event_type].remove(handler)
+        for event_type, handler in new:
+            self.on(event_type, handler)
 
     def emit(
         self,

@@ -36,6 +36,8 @@ FIRED = frozenset(
     }
 )
 
+_NAMELESS = "<lambda>"
+
 
 class HookRegistration:
     """One hook.
@@ -127,6 +129,12 @@ class HookRegistration:
                 code="hook.on_error",
                 hint="Register it for BEFORE_BROADCAST with execution SYNC, or leave on_error out.",
             )
+        if self.durable and self.name == _NAMELESS:
+            raise HookError(
+                "a durable hook has no name, and its name is what finds it after a restart",
+                code="hook.durable_name",
+                hint='Give it one: name="...".',
+            )
         if self.durable and self.trigger != HookTrigger.AFTER_BROADCAST:
             raise HookError(
                 f"hook {self.name!r}: durable=True is for AFTER_BROADCAST observers",
@@ -189,6 +197,28 @@ class HookRegistry:
         hooks[hook.trigger] = _ordered((*hooks.get(hook.trigger, ()), hook))
         self._note(hook)
 
+    def replace(self, old: Hooks, new: Hooks) -> None:
+        """Put global hooks in the place of others, at once; a run of hooks that has begun ends with the old ones.
+
+        Raises:
+            HookError: ``hook.durable_name``: another durable hook has the name of a new one; nothing is changed.
+        """
+        former = self._global
+        self._global = _without(former, old)
+        try:
+            for hook in new:
+                self._check_name(hook, None)
+                stood = next((at for at, one in enumerate(former.get(hook.trigger, ())) if one in old), None)
+                others = self._global.get(hook.trigger, ())
+                at = len(others) if stood is None else stood + sum(one in new for one in others)
+                self._global[hook.trigger] = _ordered((*others[:at], hook, *others[at:]))
+        except BaseException:
+            self._global = former
+            raise
+        self._before = self._global.get(_BEFORE, ())
+        for hook in new:
+            self._note(hook)
+
     def _check_name(self, hook: HookRegistration, room_id: str | None) -> None:
         if not hook.durable:
             return
@@ -226,6 +256,19 @@ class HookRegistry:
             self.has_observers = True
         if hook.trigger == _BEFORE and (hook.is_filtered or not hook.decides):
             self._is_plain = False
+
+    def registered(self) -> tuple[HookRegistration, ...]:
+        """All global hooks."""
+        return tuple(hook for hooks in self._global.values() for hook in hooks)
+
+    def unregister(self, gone: Collection[HookRegistration]) -> None:
+        """Remove these global hooks, as far as they are there."""
+        for trigger, hooks in tuple(self._global.items()):
+            if rest := tuple(hook for hook in hooks if hook not in gone):
+                self._global[trigger] = rest
+            else:
+                del self._global[trigger]
+        self._before = self._global.get(_BEFORE, ())
 
     def remove_global_hook(self, name: str) -> bool:
         """Remove the first global hook of this name; False if there is none."""
@@ -282,6 +325,11 @@ class HookRegistry:
 
 def _ordered(hooks: Iterable[HookRegistration]) -> tuple[HookRegistration, ...]:
     return tuple(sorted(hooks, key=lambda hook: hook.priority))
+
+
+def _without(hooks: dict[str, Hooks], old: Hooks) -> dict[str, Hooks]:
+    left = {trigger: tuple(hook for hook in registered if hook not in old) for trigger, registered in hooks.items()}
+    return {trigger: registered for trigger, registered in left.items() if registered}
 
 
 def _remove(hooks: dict[str, tuple[HookRegistration, ...]], name: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from roomkit_core.interfaces.channel import Channel
     from roomkit_core.models.delivery import DeliveryStatus
     from roomkit_core.models.event import RoomEvent
     from roomkit_core.models.kinds import EventType
@@ -48,6 +49,11 @@ class KeyValueProtocol(Protocol):
 
 class KitProtocol(Protocol):
     """What :meth:`Channel.start` and lifecycle hooks receive."""
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """The registered channels by id, to look at."""
+        ...
 
     @property
     def rooms(self) -> RoomsProtocol:

@@ -2,8 +2,8 @@
 
 These are plain containers without validation: they are made once per message, from models that are valid already.
 Defaults are class attributes, so that a batch can also be made bare and given only what it has (see
-``engine/state/commit.py``). The exceptions are what every message has: the interpreter looks up the long way what may be
-on the instance or on its class.
+``engine/state/commit.py``). The exceptions are what every message has: the interpreter looks up the long way what may
+be on the instance or on its class.
 """
 
 from __future__ import annotations

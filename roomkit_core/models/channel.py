@@ -18,9 +18,9 @@ from roomkit_core.models.time import Time, utc_now
 class RateLimit(Base):
     """How many messages are let through; all limits that are set apply at once, and none if none is set."""
 
-    max_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    max_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    max_per_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="How many in a second.")
+    max_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="How many in a minute.")
+    max_per_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="How many in an hour.")
 
 
 class RetryPolicy(Base):

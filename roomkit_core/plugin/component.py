@@ -36,8 +36,8 @@ class Kind:
     TRANSCODER: Final = "transcoder"
     CONTENT: Final = "content"
     SECRET: Final = "secret"
-    BLOB_STORE: Final = "blob_store"
     AUTH: Final = "auth"
+    BLOB_STORE: Final = "blob_store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,11 @@ class Component:
     Args:
         kind: What it is: a constant of :class:`Kind` or another name of lowercase letters, digits and underscores.
         name: Its name among the plugin's components of that kind, of the same form.
-        target: Where it is: ``"package.module:Name"``. For a kind of the core, a subclass of its abstract class.
-        config: Where the model of its configuration is, in the same form.
+        target: Where it is: ``"package.module:Name"``. For a kind of the core, a subclass of its abstract class. A
+            configuration calls it with every field of the model of its settings, by keyword; a channel gets the id of
+            its section before them, and a router the store.
+        config: Where the model of its settings is, in the same form: a subclass of ``roomkit_core.Settings``, whose
+            fields are the keys of a section in the file. Without one it takes no settings.
         capabilities: What it can do, as names. What is declared here is what conformance tests hold it to.
         summary: One line for people.
         extra: Facts that others than the core read, by whatever keys they agree on. Copied, and read-only from then on.

@@ -86,8 +86,8 @@ async def roomkit_startup(kit: KitProtocol, settings: Any) -> None:
     alone, on the kit's event loop, under a timeout of 30 seconds. When it returns, every task group and cancel scope
     that it opened is closed again.
 
-    A raise or the timeout: reported as HOOK_ERROR. The kit does not start if it requires the plugin; otherwise the
-    others go on.
+    A raise or the timeout: reported as HOOK_ERROR. The kit does not start if it requires the plugin or uses a component
+    of it; otherwise the others go on.
     """
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+USER = "Install what it needs; the plugin's README says what."
+AUTHOR = "This is for the author of the plugin to mend."
+
 
 class Bringing:
     """Brings components, commands, routes and models; each raises PluginError and leaves the reason in the report."""
@@ -91,5 +94,5 @@ class Bringing:
                 plugin=plugin_id,
                 state=state,
                 code="plugin.target",
-                hint="Install what it needs; the plugin's README says what.",
+                hint=AUTHOR if isinstance(error, TypeError) else USER,
             ) from error

@@ -24,14 +24,28 @@ class Lifecycle:
 
     async def startup(self, records: Sequence[PluginRecord], kit: KitProtocol, timeout: float) -> None:
         require(records)
-        for record in records:
-            if record.registered and await self._run(record, "roomkit_startup", kit, timeout, shield=False):
-                self._started.append(record)
+        for record in tuple(records):
+            await self.start_one(record, kit, timeout)
         try:
             require(records)
         except PluginError:
             await self.shutdown(kit, timeout)
             raise
+
+    async def start_one(self, record: PluginRecord, kit: KitProtocol, timeout: float) -> bool:
+        """Start a plugin that is registered and was not started yet. Whether it is started now."""
+        if record in self._started:
+            return True
+        if not record.registered or not await self._run(record, "roomkit_startup", kit, timeout, shield=False):
+            return False
+        self._started.append(record)
+        return True
+
+    async def stop_one(self, record: PluginRecord, kit: KitProtocol, timeout: float) -> None:
+        """Stop a plugin, if it was started."""
+        if record in self._started:
+            self._started.remove(record)
+            await self._run(record, "roomkit_shutdown", kit, timeout, shield=True)
 
     async def shutdown(self, kit: KitProtocol, timeout: float) -> None:
         while self._started:

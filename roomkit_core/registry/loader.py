@@ -49,6 +49,7 @@ class Loader:
         record.components = ()
         record.commands = record.routes = None
         record.implements = ()
+        record.resolved.clear()
 
     def implementations(self, record: PluginRecord, hook: str) -> Iterator[Callable[..., Any]]:
         """The plugin's own implementations of one specification; each takes the specified arguments by name.

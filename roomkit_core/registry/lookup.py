@@ -36,7 +36,8 @@ def unknown_component(
         message += f"; there is one of kind {_either(others)}"
     suspects, waiting = _behind(name, records, installed, anybody=not close and not others)
 
-    error = PluginError(message, code=_UNKNOWN, hint="" if close or others else _install())
+    hint = "Correct the name or the kind." if close or others else _install()
+    error = PluginError(message, code=_UNKNOWN, hint=hint)
     if waiting:
         first = waiting[0]
         message += ". Installed but not loaded: " + ", ".join(f"{found.id} ({found.origin})" for found in waiting)

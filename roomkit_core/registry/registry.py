@@ -11,6 +11,7 @@ from roomkit_core.registry import lookup
 from roomkit_core.registry.admission import Admission
 from roomkit_core.registry.bringing import Bringing
 from roomkit_core.registry.catalog import Catalog, CatalogEntry
+from roomkit_core.registry.changes import SHUTDOWN, STARTUP, Changes, HookLedger
 from roomkit_core.registry.contributions import CommandEntry, Contributions, RouteEntry
 from roomkit_core.registry.discovery import Candidate
 from roomkit_core.registry.lifecycle import Lifecycle
@@ -35,6 +36,9 @@ class PluginRegistry:
             nothing of them is imported.
         deny: Ids of installed plugins that may not, whatever ``allow`` says. Neither list is about plugins that code
             passes in as objects, such as the built-in one.
+
+    Attributes:
+        changes: What can be done to a single plugin while a kit runs; used by ``kit.plugins``.
     """
 
     def __init__(
@@ -49,8 +53,8 @@ class PluginRegistry:
         self._catalog = Catalog(self._shelf.records)
         self._lifecycle = Lifecycle(self._loader)
         self._contributions = Contributions(self._loader, self._shelf.records)
+        self.changes = Changes(self._loader, self._shelf, self._lifecycle)
         self._bringing = Bringing(self._shelf)
-        self._resolved: dict[tuple[str, str, str], Any] = {}
 
     def load(self, plugin: object, *, required: bool = True) -> PluginReport:
         """Load a plugin that the kit names.
@@ -70,7 +74,7 @@ class PluginRegistry:
         taken = shelf.take_installed(plugin) if isinstance(plugin, str) else [shelf.take_object(plugin)]
         for record in taken:
             record.named = True
-            record.required = required
+            record.required = record.required or required
         return taken[0].report()
 
     def discover(self) -> tuple[PluginReport, ...]:
@@ -115,11 +119,12 @@ class PluginRegistry:
                 reported as TARGET_ERROR, and its other components stay usable.
         """
         entry = self.find(kind, name)
-        key = (entry.plugin, kind, entry.component.name)
-        if key not in self._resolved:
-            self._resolved[key] = self._bringing.component(entry)
-        self._shelf.working(entry.plugin).in_use = True
-        return self._resolved[key]
+        record = self._shelf.working(entry.plugin)
+        key = (kind, entry.component.name)
+        if key not in record.resolved:
+            record.resolved[key] = self._bringing.component(entry)
+        record.in_use = True
+        return record.resolved[key]
 
     def examine(self) -> tuple[PluginError, ...]:
         """Import all that the loaded plugins name, use none of it, and return what is wrong. Never raises.
@@ -199,27 +204,21 @@ class PluginRegistry:
             if record.id == plugin_id and record.registered:
                 record.fail(PluginState.CONFIG_ERROR, hint, error)
 
-    def apply_hooks(self, registrar: HookRegistrar) -> None:
+    def apply_hooks(self, registrar: HookRegistrar, ledger: HookLedger | None = None) -> None:
         """Let the named plugins register their message hooks, each plugin once. Never raises.
 
-        A plugin that fails is withdrawn with its components. What it had registered by then stays with the registrar
-        and meets no message, because such a plugin stops :meth:`startup`.
+        A plugin that fails is withdrawn with its components and with the hooks that it had registered by then.
 
         Args:
             registrar: Usually the kit.
+            ledger: Its hooks. Without it, hooks of a plugin that fails stay; they meet no message if the plugin is
+                required, because it then stops :meth:`startup`.
         """
         for record in self._shelf.records:
-            if not (record.registered and record.named) or record.hooked:
-                continue
-            record.hooked = True
-            try:
-                for register in self._loader.implementations(record, "roomkit_hooks"):
-                    register(registrar=registrar)
-            except Exception as error:
-                self._loader.take_back(record)
-                record.blame("roomkit_hooks", error)
+            if record.registered and record.named and not record.hooked:
+                self.changes.apply_hooks(record, registrar, ledger)
 
-    async def startup(self, kit: KitProtocol, *, timeout: float = 30.0) -> None:
+    async def startup(self, kit: KitProtocol, *, timeout: float = STARTUP) -> None:
         """Run ``roomkit_startup`` of each plugin, one after the other in the order of loading.
 
         Args:
@@ -227,12 +226,12 @@ class PluginRegistry:
             timeout: Seconds for each implementation.
 
         Raises:
-            PluginError: A named plugin is broken, before anything is run; or it failed to start, and then those that
+            PluginError: A required plugin is broken, before anything is run; or it failed to start, and then those that
                 did start have been shut down again.
         """
         await self._lifecycle.startup(self._shelf.records, kit, timeout)
 
-    async def shutdown(self, kit: KitProtocol, *, timeout: float = 10.0) -> None:
+    async def shutdown(self, kit: KitProtocol, *, timeout: float = SHUTDOWN) -> None:
         """Run ``roomkit_shutdown`` of each plugin that was started, the last one first. A raise is only reported.
 
         To be called also when :meth:`startup` was cancelled. Shielded from cancellation, within the timeout.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -115,10 +115,19 @@ class PluginRecord:
     in_use: bool = False
     registered: bool = False
     hooked: bool = False
+    hooks: tuple[Any, ...] = ()
+    resolved: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @property
     def broken(self) -> bool:
         return self.state is not PluginState.LOADED
+
+    @property
+    def stops_start(self) -> bool:
+        """Whether the kit must not start: it requires the plugin, or uses what the plugin could not prepare."""
+        if self.named:
+            return self.required and self.broken
+        return self.in_use and self.state in (PluginState.HOOK_ERROR, PluginState.CONFIG_ERROR)
 
     def fail(self, state: PluginState, hint: str, error: BaseException | None = None) -> None:
         """Record and log what is wrong."""
@@ -126,6 +135,10 @@ class PluginRecord:
         extra = {"plugin": self.id, "state": state.value}
         level = logging.INFO if state is PluginState.DISABLED else logging.WARNING
         _log.log(level, "plugin %s", self.report(), exc_info=error, extra=extra)
+
+    def recover(self) -> None:
+        """Forget what was wrong, before another attempt."""
+        self.state, self.hint, self.exception = PluginState.LOADED, "", None
 
     def blame(self, hook: str, error: Exception) -> None:
         """Record that an implementation of the plugin raised, or could not be called with what it wants."""
@@ -154,7 +167,7 @@ class PluginRecord:
 
 def require(records: Iterable[PluginRecord]) -> None:
     """Raise PluginError if any of these is broken without which the kit does not start; tells of all of them."""
-    broken = [record for record in records if record.required and record.broken]
+    broken = [record for record in records if record.stops_start]
     if broken:
         first = broken[0]
         reasons = "; ".join(str(record.report()) for record in broken)

@@ -40,20 +40,20 @@ class Shelf:
 
     def take_installed(self, plugin_id: str) -> list[PluginRecord]:
         """Take the one plugin of this id, or refuse all that claim it. PluginError if nobody does."""
-        if not self._known(plugin_id):
+        if not self.known(plugin_id):
             if all(candidate.id != plugin_id for candidate in self.installed):
                 raise lookup.unknown_plugin(plugin_id, self.installed)
             self._take(plugin_id)
-        return self._known(plugin_id)
+        return self.known(plugin_id)
 
     def take_object(self, plugin: object) -> PluginRecord:
         """Take a plugin that code passes in, unless its id belongs to another one that works."""
         info = info_of(plugin)
         record = PluginRecord(info.id if info else getattr(plugin, "__name__", repr(plugin)))
-        for known in self._known(record.id):
+        for known in self.known(record.id):
             if known.plugin is plugin:
                 return known
-        holders = [known for known in self._known(record.id) if known.registered]
+        holders = [known for known in self.known(record.id) if known.registered]
         self.records.append(record)
         if holders:
             self._refuse([record], holders)
@@ -63,14 +63,14 @@ class Shelf:
 
     def working(self, plugin_id: str) -> PluginRecord:
         """The registered plugin of this id. PluginError if there is none, with what is known of it."""
-        known = self._known(plugin_id)
+        known = self.known(plugin_id)
         for record in known:
             if record.registered:
                 return record
         raise lookup.not_working(plugin_id, known, self.installed)
 
     def _take(self, plugin_id: str) -> None:
-        known = self._known(plugin_id)
+        known = self.known(plugin_id)
         seen = [record.source for record in known]
         claims = [found for found in self.installed if found.id == plugin_id and found not in seen]
         for record in known:
@@ -95,7 +95,8 @@ class Shelf:
             hint = f"the id {record.id!r} is claimed by {claimed}: uninstall or rename all but one"
             record.fail(PluginState.CONFLICT, hint)
 
-    def _known(self, plugin_id: str) -> list[PluginRecord]:
+    def known(self, plugin_id: str) -> list[PluginRecord]:
+        """What was looked at under this id; several if several claim it."""
         return [record for record in self.records if record.id == plugin_id]
 
 

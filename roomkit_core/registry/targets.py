@@ -16,7 +16,9 @@ BASES: Final[Mapping[str, str]] = MappingProxyType(
         Kind.STORE: "roomkit_core.interfaces.store:ConversationStore",
         Kind.LOCK: "roomkit_core.interfaces.locks:RoomLockManager",
         Kind.ROUTER: "roomkit_core.interfaces.router:InboundRoomRouter",
+        Kind.AUTH: "roomkit_core.interfaces.auth:Authenticator",
         Kind.IDENTITY: "roomkit_core.interfaces.identity:IdentityResolver",
+        Kind.SECRET: "roomkit_core.interfaces.secrets:SecretStore",
     }
 )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 import roomkit_core
 from roomkit_core import InboundMessage, RoomKit, TextContent
-from tests.support.channels import LiveProbe, ScriptedChannel, text_of
+from tests.support.channels import text_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -18,8 +19,8 @@ PAGES = sorted(
 )
 
 
-def blocks(page: Path) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+def blocks(page: Path, language: str = "python") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -31,23 +32,22 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.anyio
 async def test_the_bot_of_the_readme_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # it keeps its file where it runs
-    bot, *_ = blocks(ROOT / "README.md")
-    program: dict[str, object] = {}
-    exec(bot, program)
-    kit = program["kit"]
-    assert isinstance(kit, RoomKit)
-    live = LiveProbe()
-    kit.register_channel(live)
-    kit.register_channel(ScriptedChannel("bot"))
-    async with kit:
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.delitem(sys.modules, "bot", raising=False)
+    page = ROOT / "README.md"
+    (tmp_path / "bot.py").write_text(blocks(page)[0])
+    (tmp_path / "roomkit.toml").write_text(blocks(page, "toml")[0])
+    async with RoomKit.from_config(tmp_path / "roomkit.toml", environ={}) as kit:
         await kit.create_room("r")
-        await kit.attach_channel("r", "live")
-        await kit.attach_channel("r", "bot", access=roomkit_core.Access.WRITE_ONLY)
+        for channel_id in ("web", "bot"):
+            await kit.attach_channel("r", channel_id)
         await kit.process_inbound(
-            InboundMessage(channel_id="live", sender_id="ann", content=TextContent(body="hi")), room_id="r"
+            InboundMessage(channel_id="web", sender_id="ann", content=TextContent(body="hi")), room_id="r"
         )
-    assert [text_of(event) for event in live.got] == ["hi", "You said: hi"]
+        await kit.idle()
+        said = [text_of(event) for event in await kit.get_timeline("r") if event.type == "message"]
+    monkeypatch.delitem(sys.modules, "bot")
+    assert said == ["hi", "You said: hi"]
 
 
 def test_the_other_examples_of_the_readme_are_valid_code() -> None:

@@ -7,12 +7,11 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DEMO = ("-m", "examples.web_chat")
+DEMO = ROOT / "examples/web_chat/roomkit.toml"
 
 
 def free_port() -> int:
@@ -26,21 +25,21 @@ class Demo:
     """``make demo`` without make, on a free port.
 
     Args:
-        store: The file in which it keeps everything, or ``memory``.
-        program: What Python is started with.
+        store: The file in which it keeps everything; None for a store in memory.
+        environment: What configures it otherwise.
     """
 
-    def __init__(self, store: Path | str, program: Sequence[str] = DEMO) -> None:
-        self._store = store
+    def __init__(self, store: Path | None, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
-        self._program = program
+        kept = {"USE": "memory"} if store is None else {"USE": "sqlite", "PATH": str(store)}
+        self._environment = {f"ROOMKIT_STORES__MAIN__{key}": value for key, value in kept.items()} | environment
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start it, and return when it listens."""
-        environment = {**os.environ, "PORT": str(self.port), "ROOMKIT_STORE": str(self._store)}
-        command = [sys.executable, *self._program]
+        command = [sys.executable, "-m", "roomkit_core.cli", "serve", "--config", str(DEMO), "--port", str(self.port)]
+        environment = {**os.environ, **self._environment}
         self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         assert self.url in self._process.stdout.readline()

@@ -23,14 +23,11 @@ FLAGS = [
     "--disable-sync",
 ]
 REFUSING = """
-from examples import web_chat
-from roomkit_core import HookResult, HookTrigger
+from roomkit_core import HookResult, HookTrigger, hook
 
-@web_chat.kit.hook(HookTrigger.BEFORE_BROADCAST)
+@hook(HookTrigger.BEFORE_BROADCAST)
 async def no_shouting(event, context):
     return HookResult.block("please do not shout") if event.content.body.isupper() else HookResult.allow()
-
-web_chat.main()
 """
 
 Window = Callable[..., Page]
@@ -221,7 +218,7 @@ def test_a_server_that_is_killed_while_both_type_loses_and_repeats_nothing(demo:
 
 
 def test_a_server_that_lost_its_memory_says_so(window: Window) -> None:
-    demo = Demo("memory")
+    demo = Demo(None)
     demo.start()
     try:
         tell_of_a_lost_memory(demo, window)
@@ -265,7 +262,8 @@ def test_a_reload_keeps_the_lines_and_goes_on(demo: Demo, window: Window) -> Non
 
 
 def test_a_refused_message_says_why_and_can_be_dropped(window: Window, tmp_path: Path) -> None:
-    demo = Demo(tmp_path / "room.db", ("-c", REFUSING))
+    (tmp_path / "refusing.py").write_text(REFUSING)
+    demo = Demo(tmp_path / "room.db", ROOMKIT_ROOMKIT__APP='["bot", "refusing"]', PYTHONPATH=str(tmp_path))
     demo.start()
     try:
         ann = window(demo.url, "Ann")

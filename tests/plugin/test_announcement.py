@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from roomkit_core.plugin import API_VERSION, Component, Kind, PluginInfo, specs
+from roomkit_core.plugin import API_VERSION, Command, Component, Kind, PluginInfo, RouteSpec, specs
 
 KINDS = [value for name, value in vars(Kind).items() if name.isupper()]
 
@@ -81,3 +82,63 @@ def test_every_specification_says_when_it_is_called_and_what_a_raise_does(name: 
 
     assert "When: once" in text
     assert "A raise" in text
+
+
+@pytest.mark.parametrize("name", ["serve", "a", "new-bot", "x9"])
+def test_a_command_is_a_word_of_lowercase_letters_digits_and_hyphens(name: str) -> None:
+    assert Command(name, "a:b").name == name
+
+
+@pytest.mark.parametrize("name", ["", "Serve", "-a", "a_b", "a b", "plugin:a", "x" * 65, None])
+def test_another_command_is_refused(name: Any) -> None:
+    with pytest.raises(ValueError, match="is not a command name"):
+        Command(name, "a:b")
+    with pytest.raises(ValueError, match="is not a command target"):
+        Command("a", "a.b")
+
+
+@pytest.mark.parametrize("path", ["/ws", "/api/v1", "/.well-known/x", "/a~b"])
+def test_a_route_is_at_a_path(path: str) -> None:
+    assert RouteSpec(path, "a:b").path == path
+
+
+@pytest.mark.parametrize("path", ["", "/", "ws", "/ws/", "//ws", "/a b", "/a/../b", "/./a", "/{id}", "/é", None])
+def test_a_route_at_something_else_is_refused(path: Any) -> None:
+    with pytest.raises(ValueError, match="is not a route path"):
+        RouteSpec(path, "a:b")
+
+
+def test_a_route_says_how_it_is_made_and_who_asks_clients_who_they_are() -> None:
+    nonsense: Any = "nobody"
+
+    assert RouteSpec("/ws", "a:b").auth == "server"
+    with pytest.raises(ValueError, match="is not who authenticates: expected one of server, route, none"):
+        RouteSpec("/ws", "a:b", auth=nonsense)
+    with pytest.raises(ValueError, match="is not a route target"):
+        RouteSpec("/ws", "a.b")
+    with pytest.raises(TypeError, match="is not a route target"):
+        RouteSpec("/ws", nonsense and 5)
+
+
+def test_the_settings_of_a_plugin_are_named_by_a_target() -> None:
+    with pytest.raises(ValueError, match="is not a plugin configuration"):
+        PluginInfo("a", api="1.0", config="a.b")
+
+
+SPECS = [name for name in vars(specs) if name.startswith("roomkit_")]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_each_specification_says_when_it_is_called_and_what_a_raise_does(name: str) -> None:
+    text = inspect.getdoc(getattr(specs, name)) or ""
+
+    assert "When:" in text
+    assert "A raise" in text
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_each_specification_has_tests_that_carry_its_name(name: str) -> None:
+    folder = Path(__file__).resolve().parents[1]
+    sources = [path.read_text(encoding="utf-8") for path in folder.glob("registry/test_*.py")]
+
+    assert any(f"def test_{name}_" in source for source in sources)

@@ -47,7 +47,7 @@ def registers(hook: Callable[..., object]) -> Callable[[HookRegistrar], None]:
     return roomkit_hooks
 
 
-def test_the_hooks_of_a_named_plugin_are_registered_as_it_asked(site: Site) -> None:
+def test_roomkit_hooks_of_a_named_plugin_are_registered_as_it_asked(site: Site) -> None:
     site.plugin("pager", HOOKS)
     registry, registrar = PluginRegistry(), Registrar()
     registry.load("pager")

@@ -58,7 +58,7 @@ def discovered(site: Site, plugin_id: str, source: str) -> PluginRegistry:
     return registry
 
 
-async def test_plugins_start_in_order_and_stop_in_reverse() -> None:
+async def test_roomkit_startup_runs_in_the_order_of_loading_and_roomkit_shutdown_in_reverse() -> None:
     log: list[str] = []
     registry = registry_with(living("a", log), module("silent"), living("b", log))
 
@@ -135,6 +135,29 @@ async def test_t36_an_unnamed_plugin_that_fails_to_start_is_reported_and_the_res
     assert "no network" in caplog.text
 
 
+async def test_a_plugin_of_which_a_component_is_used_has_to_start_unless_it_is_said_that_it_need_not(
+    site: Site,
+) -> None:
+    source = """
+        @hookimpl
+        def roomkit_components():
+            yield Component("gadget", "beep", "textwrap:dedent")
+
+        @hookimpl
+        async def roomkit_startup(kit):
+            raise OSError("no network")
+    """
+    used = discovered(site, "pager", source)
+    used.resolve("gadget", "beep")
+    optional = PluginRegistry([Candidate("pager", "plugin_pager_roomkit_pager")])
+    optional.load("pager", required=False)
+    optional.resolve("gadget", "beep")
+
+    with pytest.raises(PluginError, match="no network"):
+        await used.startup(KIT)
+    await optional.startup(KIT)
+
+
 async def test_a_module_under_two_entry_points_starts_once_under_its_own_id(site: Site) -> None:
     source = """
         PLUGIN = PluginInfo("pager", api="1.0")
@@ -173,7 +196,7 @@ async def test_a_startup_that_hangs_is_ended_by_its_timeout() -> None:
     assert isinstance(reported(registry, "slow").exception, TimeoutError)
 
 
-async def test_a_shutdown_that_raises_or_hangs_is_reported_and_the_others_are_stopped() -> None:
+async def test_roomkit_shutdown_that_raises_or_hangs_is_reported_and_the_others_are_stopped() -> None:
     log: list[str] = []
     plugins = living("a", log), living("bad", log, stop=fail), living("slow", log, stop=anyio.sleep_forever)
     registry = registry_with(*plugins)

@@ -147,7 +147,7 @@ def test_an_optional_implementation_of_an_unknown_specification_is_let_be(site: 
         ),
     ],
 )
-def test_a_plugin_that_announces_rubbish_is_not_registered_at_all(body: str, words: str, site: Site) -> None:
+def test_roomkit_components_that_are_rubbish_leave_the_plugin_unregistered(body: str, words: str, site: Site) -> None:
     registry, report = loaded(f"@hookimpl\ndef roomkit_components():\n    {body}", site)
 
     assert report.state is PluginState.HOOK_ERROR

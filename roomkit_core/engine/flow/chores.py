@@ -14,6 +14,7 @@ from roomkit_core.engine.state.signs import read_pauses
 from roomkit_core.errors import StoreError
 from roomkit_core.hooks.node import inside
 from roomkit_core.interfaces.store import Cutoffs
+from roomkit_core.models.retention import Retention
 
 EXPIRE_EVERY = 5.0
 PURGE_EVERY = 60.0
@@ -23,29 +24,8 @@ PAUSES_EVERY = 1.0
 NOTICES_EVERY = 1.0
 PURGE_LIMIT = 1_000
 
-HOUR = 3_600_000_000  # microseconds
-DAY = 24 * HOUR
 
-
-class Retention:
-    """How long what is over is kept, in microseconds.
-
-    Attributes:
-        settled: Rows that ended well.
-        dead: Rows that did not.
-        bodies: What settled rows were about.
-        keys: Idempotency keys; providers redeliver for a day, and 72 hours are promised.
-        blocked: What blocked events said.
-    """
-
-    settled = 7 * DAY
-    dead = 30 * DAY
-    bodies = DAY
-    keys = 7 * DAY
-    blocked = 30 * DAY
-
-
-def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
+def chores(ports: Ports, holdings: Holdings, gates: Gates, retention: Retention | None) -> tuple[Chore, ...]:
     """The chores of a kit."""
 
     async def expire() -> None:
@@ -55,9 +35,7 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
 
     async def forget() -> None:
         nonlocal is_forgetting
-        now = ports.time()
-        keep = Retention
-        cutoffs = Cutoffs(now - keep.settled, now - keep.dead, now - keep.bodies, now - keep.keys, now - keep.blocked)
+        cutoffs = _cutoffs(retention or Retention(), ports.time())
         try:
             while await ports.store.purge(cutoffs, limit=PURGE_LIMIT) >= PURGE_LIMIT and not ports.background.draining:
                 pass
@@ -105,3 +83,10 @@ def chores(ports: Ports, holdings: Holdings, gates: Gates) -> tuple[Chore, ...]:
         Chore("pauses", PAUSES_EVERY, obey, is_first=True),
         Chore("notices", NOTICES_EVERY, Notices(ports, gates).publish),
     )
+
+
+def _cutoffs(keep: Retention, now: int) -> Cutoffs:
+    settled, dead, bodies, keys, blocked = (
+        now - round(seconds * 1_000_000) for seconds in (keep.settled, keep.dead, keep.bodies, keep.keys, keep.blocked)
+    )
+    return Cutoffs(settled, dead, bodies, keys, blocked)

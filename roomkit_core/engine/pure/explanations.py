@@ -164,6 +164,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "kit.closed": Explanation("The kit was closed", "It goes on with the next start."),
     "kit.not_started": Explanation("The kit was not started", "Start it."),
     "kit.wrong_loop": Explanation("The kit was used from another event loop", "Use it from its own."),
+    "kit.reentrant_plugins": Explanation("A plugin that starts or stops cannot change plugins", "Do it from outside."),
     "kit.reentrant_wait": Explanation("Code inside the kit waited for all that runs", "Wait outside of the kit."),
     "retry.not_final": Explanation("It has no outcome yet, so there is nothing to retry"),
     "retry.ended_well": Explanation("It ended well, so there is nothing to retry"),

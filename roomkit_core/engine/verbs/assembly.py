@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from roomkit_core.background import Background
 from roomkit_core.builtin.breaker import CircuitBreaker
@@ -32,11 +33,13 @@ from roomkit_core.engine.steps.journal import Journal
 from roomkit_core.engine.steps.run_hook import RunHook
 from roomkit_core.engine.steps.scheduled import SendScheduled
 from roomkit_core.engine.steps.timers import RunTimers
+from roomkit_core.engine.verbs.app import App
 from roomkit_core.engine.verbs.bindings import Bindings
 from roomkit_core.engine.verbs.channels import Channels
 from roomkit_core.engine.verbs.deliveries import Deliveries
 from roomkit_core.engine.verbs.erasure import Erasure
 from roomkit_core.engine.verbs.life import Life
+from roomkit_core.engine.verbs.plugins import Plugins
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.statuses import Statuses
 from roomkit_core.errors import UnsupportedError
@@ -54,7 +57,10 @@ if TYPE_CHECKING:
     from roomkit_core.interfaces.router import InboundRoomRouter
     from roomkit_core.interfaces.store import ConversationStore
     from roomkit_core.models.channel import RateLimit
+    from roomkit_core.models.retention import Retention
     from roomkit_core.registry import PluginRegistry
+
+K = TypeVar("K")
 
 LEASE = 60.0  # seconds, for claims whose calls are not longer
 HOUSE_LIMIT = 32  # durable hooks, timers and scheduled sends at once
@@ -77,6 +83,7 @@ class Given:
     cache_mb: float
     inbound_rate_limit: RateLimit | None
     inbound_sender_rate_limit: RateLimit | None
+    retention: Retention | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,8 @@ class Engine:
     channels: Channels
     life: Life
     deliveries: Deliveries
+    plugins: Plugins
+    app: App
 
 
 def refuse_unavailable(**parameters: Any) -> None:
@@ -104,8 +113,10 @@ def refuse_unavailable(**parameters: Any) -> None:
         )
 
 
-def load_plugins(named: Iterable[Any], autoload: bool) -> PluginRegistry:
+def load_plugins(named: Iterable[Any] | PluginRegistry, autoload: bool) -> PluginRegistry:
     """The registry of a kit: the built-ins, the named plugins, and with ``autoload`` all installed ones."""
+    if not isinstance(named, Iterable):
+        return named  # a registry that somebody has made before the kit
     from roomkit_core.builtin import plugin as builtin_plugin  # with pluggy: 25 ms that importing RoomKit need not cost
     from roomkit_core.registry import PluginRegistry
 
@@ -118,7 +129,20 @@ def load_plugins(named: Iterable[Any], autoload: bool) -> PluginRegistry:
     return registry
 
 
-def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
+def from_config(
+    make: type[K],
+    path: str | os.PathLike[str],
+    environ: Mapping[str, str] | None,
+    overrides: Mapping[str, Any] | None,
+) -> K:
+    """The kit that a file describes; what reads files is imported only for this."""
+    from roomkit_core.engine.verbs.configured import configured
+
+    kit: K = configured(make, Path(path), os.environ if environ is None else environ, overrides).kit
+    return kit
+
+
+def assemble(kit: KitProtocol, registry: PluginRegistry, given: Given) -> Engine:
     """An engine with its parts, from what the kit was given and the built-in parts for the rest.
 
     Raises:
@@ -129,8 +153,8 @@ def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
     if given.process_timeout <= 0 or given.cache_mb <= 0:
         raise ValueError("process_timeout and cache_mb must be above 0")
     clock = given.clock or SystemClock()
-    store = given.store or plugins.resolve("store", "builtin:memory")(clock=clock)
-    locks = given.locks or plugins.resolve("lock", "builtin:memory")()
+    store = given.store or registry.resolve("store", "builtin:memory")(clock=clock)
+    locks = given.locks or registry.resolve("lock", "builtin:memory")()
     limiter = TokenBucketRateLimiter(clock=clock)
     ports = _ports(given, store, locks, clock, limiter)
     pump = Pump(ports)
@@ -148,9 +172,10 @@ def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
     }
     pump.pools = lambda: (*ports.channels.values(), ports.house, ports.journal)
     gates = _gates(ports, pump, limiter)
-    pump.chores = chores(ports, holdings, gates)
+    pump.chores = chores(ports, holdings, gates, given.retention)
     channels = Channels(ports, gates, runners, kit)
-    life = Life(ports, pump, runners, channels, partial(plugins.startup, kit), partial(plugins.shutdown, kit))
+    plugins = Plugins(kit, registry, ports.hooks, lambda: ports.background.is_started)
+    life = Life(ports, pump, runners, channels, plugins.start, plugins.stop)
     return Engine(
         ports,
         runners,
@@ -162,6 +187,8 @@ def assemble(kit: KitProtocol, plugins: PluginRegistry, given: Given) -> Engine:
         channels,
         life,
         Deliveries(ports, runners, gates),
+        plugins,
+        App(ports, kit),
     )
 
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import partial
-from inspect import isawaitable
-from typing import Any
 
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.steps.bookkeeping import source_of
 from roomkit_core.engine.steps.passage import begin, enter
 from roomkit_core.engine.steps.telling import chain_here
 from roomkit_core.hooks.observers import Observer
-from roomkit_core.hooks.registration import HookRegistration
 from roomkit_core.interfaces.store import WorkFilter
-from roomkit_core.models.context import RoomContext
 from roomkit_core.models.delivery import DeliveryStatus
-from roomkit_core.models.enums import HookExecution, ReceiptRank
+from roomkit_core.models.enums import ReceiptRank
 from roomkit_core.models.kinds import HookTrigger
 from roomkit_core.models.time import to_microseconds
 from roomkit_core.models.work import WorkKind, WorkRow
@@ -40,18 +35,6 @@ RANKS = {
 
 MAX_NAMESAKES = 100
 """So many deliveries are looked at that go by one name; providers count anew, and retries keep their key."""
-
-
-def status_hook(fn: Callable[..., Any]) -> HookRegistration:
-    """A hook that calls ``fn`` with the status alone."""
-
-    async def call(status: DeliveryStatus, _: RoomContext) -> None:
-        result = fn(status)
-        if isawaitable(result):
-            await result
-
-    name = getattr(fn, "__name__", type(fn).__name__)
-    return HookRegistration(HookTrigger.ON_DELIVERY_STATUS, HookExecution.ASYNC, call, name=name)
 
 
 class Statuses:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from roomkit_core import Health
+from roomkit_core.plugin import RouteSpec
 from roomkit_server.hosts import HostCheck
 
 PAGE = Path(__file__).parent / "page"
@@ -36,7 +38,9 @@ class Hosted(Protocol):
         """Start."""
         ...
 
-    async def __aexit__(self, *error: object) -> Any:
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None, /
+    ) -> Any:
         """Stop in order."""
         ...
 
@@ -52,6 +56,7 @@ def create_app(
     kit: Hosted,
     *,
     websocket: ASGIApp | None = None,
+    routes: Sequence[tuple[RouteSpec, ASGIApp]] = (),
     static: Path | None = PAGE,
     hosts: Sequence[str] | None = None,
 ) -> Starlette:
@@ -60,6 +65,7 @@ def create_app(
     Args:
         kit: The kit; it belongs to this application from now on.
         websocket: What serves live clients at ``/ws``, such as ``WebSocketChannel.app(kit)``.
+        routes: What plugins serve, each at its path and below.
         static: A directory served at ``/``, with its ``index.html`` as the front page; the chat page if omitted, None
             for nothing.
         hosts: Which names of this server are accepted in the ``Host`` header: names, addresses, ``*.example.com`` for
@@ -71,21 +77,28 @@ def create_app(
         if messages can be sent here; both say why not. ``app.state.authenticated`` says whether clients are asked who
         they are, without which ``serve`` does not listen to the world.
     """
-    authenticated = bool(getattr(websocket, "authenticated", False))
-    routes: list[BaseRoute] = [Route("/healthz", _alive(kit)), Route("/readyz", _ready(kit))]
     if websocket is not None:
-        routes.append(WebSocketRoute("/ws", websocket))
+        routes = [(RouteSpec("/ws", lambda kit: websocket, auth="route"), websocket), *routes]
+    authenticated = bool(routes) and all(_asks_who(spec, application) for spec, application in routes)
+    table: list[BaseRoute] = [Route("/healthz", _alive(kit)), Route("/readyz", _ready(kit))]
+    for spec, application in routes:
+        table += [Route(spec.path, application), WebSocketRoute(spec.path, application), Mount(spec.path, application)]
     if static is not None:
-        routes.append(Route("/{path:path}", _Static(directory=static, html=True)))
+        table.append(Route("/{path:path}", _Static(directory=static, html=True)))
     if hosts is None:
         hosts = ("*",) if authenticated else LOOPBACK_NAMES
     app = Starlette(
-        routes=routes,
+        routes=table,
         middleware=[Middleware(HostCheck, hosts=hosts)],
         lifespan=_lifespan(kit),
     )
     app.state.authenticated = authenticated
     return app
+
+
+def _asks_who(spec: RouteSpec, application: ASGIApp) -> bool:
+    """Whether nobody gets to the route without being asked who they are, or anybody may come."""
+    return spec.auth == "none" or (spec.auth == "route" and bool(getattr(application, "authenticated", False)))
 
 
 class _Static(StaticFiles):

@@ -141,7 +141,7 @@ def _check_who_may_connect(app: Starlette, host: str) -> None:
     raise ServerError(
         f"{host!r} can be reached from other machines, and this application does not ask its clients who they are",
         code="server.loopback_only",
-        hint="Listen on 127.0.0.1, or give the WebSocket application authenticate=.",
+        hint="Listen on 127.0.0.1, or say who may come: [channels.ID.auth], or authenticate= in a program.",
     )
 
 

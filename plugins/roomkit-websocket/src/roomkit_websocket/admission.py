@@ -8,10 +8,20 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from anyio import fail_after
+
+from roomkit_core import AuthCallback, AuthRequest
 from roomkit_core.errors import RoomKitError
 from roomkit_websocket.protocol import Join, ProtocolError
 
 Scope = dict[str, Any]
+
+
+READ, WRITE = "read", "write"
+BOTH = frozenset({READ, WRITE})
+
+PATIENCE = 10.0
+"""Seconds in which it has to be clear who somebody is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +32,14 @@ class Visitor:
         participant_id: Who says what this connection sends.
         name: What to call them; for display only.
         rooms: Ids or patterns (``team-*``) of the rooms that they may enter; None for all.
+        scopes: What they may do there: ``read``, ``write``.
         metadata: Goes with everything that they say, into ``event.metadata``.
     """
 
     participant_id: str
     name: str | None = None
     rooms: tuple[str, ...] | None = None
+    scopes: frozenset[str] = BOTH
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -35,7 +47,8 @@ Authenticate = Callable[[Scope, Join], Awaitable[dict[str, Any] | None]]
 """Who is it? Gets the ASGI scope (headers, query) and the client's first message (its ``token``).
 
 Returns None to turn the client away, or a dict: ``participant_id`` (needed); ``name``; ``rooms``, ids or patterns that
-they may enter (all if absent); anything else becomes metadata of what they say.
+they may enter (all if absent); ``scopes``, of ``read`` and ``write`` (both if absent); anything else becomes metadata
+of what they say.
 """
 
 OpenRoom = Callable[[str, Visitor], Awaitable[None]]
@@ -46,14 +59,37 @@ async def admit(scope: Scope, join: Join, authenticate: Authenticate | None, ope
     """Let a client in.
 
     Raises:
-        RoomKitError: ``auth.refused``, ``room.forbidden``, or what ``open_room`` raises.
+        TimeoutError: It was not said in time who it is.
+        RoomKitError: ``auth.refused``, ``auth.scope``, ``room.forbidden``, or what ``open_room`` raises.
     """
-    visitor = guest(join) if authenticate is None else _known(await authenticate(scope, join), join)
+    if authenticate is None:
+        visitor = guest(join)
+    else:
+        with fail_after(PATIENCE):
+            visitor = _known(await authenticate(scope, join), join)
+    if READ not in visitor.scopes:
+        raise RoomKitError("you may not read here", code="auth.scope")
     if visitor.rooms is not None and not any(fnmatchcase(join.room, pattern) for pattern in visitor.rooms):
         raise RoomKitError(f"you may not enter room {join.room!r}", code="room.forbidden")
     if open_room is not None:
         await open_room(join.room, visitor)
     return visitor
+
+
+async def ask(auth: AuthCallback, scope: Scope, join: Join) -> dict[str, Any] | None:
+    """Ask a component who it is; the token is that of the first message, or a bearer token of the handshake."""
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
+    kind, _, bearer = headers.get("authorization", "").partition(" ")
+    client = scope.get("client")
+    return await auth(
+        AuthRequest(
+            token=join.token or (bearer.strip() if kind.lower() == "bearer" else None),
+            room_id=join.room,
+            client=None if not client else str(client[0]),
+            headers=headers,
+            query=scope.get("query_string", b"").decode("latin-1"),
+        )
+    )
 
 
 def guest(join: Join) -> Visitor:
@@ -73,4 +109,5 @@ def _known(answer: dict[str, Any] | None, join: Join) -> Visitor:
     participant_id = str(metadata.pop("participant_id"))
     name = metadata.pop("name", None) or join.name
     rooms = metadata.pop("rooms", None)
-    return Visitor(participant_id, name, None if rooms is None else tuple(rooms), metadata)
+    scopes = frozenset(metadata.pop("scopes", None) or BOTH)
+    return Visitor(participant_id, name, None if rooms is None else tuple(rooms), scopes, metadata)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from roomkit_core.interfaces.channel import Channel
@@ -15,6 +15,7 @@ from roomkit_websocket.sending import Sending
 
 if TYPE_CHECKING:
     from roomkit_core.background import Bounds
+    from roomkit_core.interfaces.auth import AuthCallback
     from roomkit_core.interfaces.kit import KitProtocol
     from roomkit_core.models.event import RoomEvent
     from roomkit_core.models.message import InboundMessage
@@ -48,12 +49,28 @@ class WebSocketChannel(Channel):
     channel_type = ChannelType.WEBSOCKET
     live = True
 
-    def __init__(self, channel_id: str, *, send_timeout: float = 5.0, queue_size: int = 256) -> None:
+    def __init__(
+        self,
+        channel_id: str,
+        *,
+        send_timeout: float = 5.0,
+        queue_size: int = 256,
+        open_rooms: bool = False,
+        attach: Collection[str] = (),
+        history: int = 200,
+        origins: Collection[str] = (),
+        auth: AuthCallback | None = None,
+    ) -> None:
         super().__init__(channel_id)
         if send_timeout <= 0 or queue_size < 1:
             raise ValueError("send_timeout must be positive and queue_size at least 1")
         self.send_timeout = send_timeout
         self.queue_size = queue_size
+        self.open_rooms = open_rooms
+        self.attach = tuple(attach)
+        self.history = history
+        self.origins = frozenset(origins)
+        self.auth = auth
         self._directory = Directory()
         self._sending = Sending(send_timeout, self._too_slow, self._failed)
         self._dropped = 0

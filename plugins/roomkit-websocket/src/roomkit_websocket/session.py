@@ -10,7 +10,7 @@ from anyio import CancelScope, create_task_group, fail_after, move_on_after
 from roomkit_core.errors import RoomKitError
 from roomkit_core.models.message import InboundMessage
 from roomkit_websocket import protocol
-from roomkit_websocket.admission import Visitor, admit
+from roomkit_websocket.admission import WRITE, Visitor, admit
 from roomkit_websocket.clients import ClientGone
 from roomkit_websocket.protocol import Join, Ping, ProtocolError, Send
 from roomkit_websocket.reading import Reading
@@ -133,6 +133,8 @@ class Session:
 
     async def _bring_in(self, said: Send, reading: Reading, visitor: Visitor) -> dict[str, Any]:
         """Hand a message to the kit; the answer for the client once it is committed."""
+        if WRITE not in visitor.scopes:
+            return protocol.error_message(RoomKitError("you may only read", code="auth.scope"), message_id=said.id)
         try:
             message = InboundMessage(
                 channel_id=self._channel.channel_id,

@@ -1,0 +1,39 @@
+"""``roomkit serve``: a configuration file behind a web server."""
+
+from __future__ import annotations
+
+import gc
+from typing import Annotated
+
+import typer
+
+from roomkit_core import RoomKit, configure_logging
+from roomkit_server.app import PAGE, create_app
+from roomkit_server.serve import run
+from roomkit_server.settings import ServerSettings
+
+
+def serve(
+    config: Annotated[
+        str, typer.Option(envvar="ROOMKIT_CONFIG", help="The configuration file.", metavar="PATH")
+    ] = "roomkit.toml",
+    host: Annotated[str | None, typer.Option(help="Listen on this interface instead of the configured one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Listen on this port instead of the configured one.")] = None,
+) -> None:
+    """Run the bot of a roomkit.toml behind a web server, until Ctrl+C or SIGTERM.
+
+    What the plugins serve is served: the clients of WebSocket channels at /ws, a chat page at /, /healthz and /readyz.
+    """
+    configure_logging(config)
+    kit = RoomKit.from_config(config)
+    settings: ServerSettings = kit.plugins.settings("server")
+    routes = [(entry.route, kit.plugins.build_route(entry)) for entry in kit.plugins.routes()]
+    app = create_app(
+        kit,
+        routes=[(route, application) for route, application in routes if application is not None],
+        static=PAGE if settings.page else None,
+        hosts=settings.hosts,
+    )
+    gc.collect()
+    gc.freeze()  # what is there now stays: no collection looks at it again
+    run(app, settings.host if host is None else host, settings.port if port is None else port)

@@ -1,0 +1,54 @@
+"""The configuration file, checked against the installed plugins; nothing is built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from roomkit_core.config import Document, Plan, Planning, read
+from roomkit_core.config.naming import kinds_by_section
+from roomkit_core.config.parts import USE
+from roomkit_core.engine.verbs.configured import Offered
+from roomkit_core.errors import ConfigError, ConfigProblem, PluginError
+from roomkit_core.registry import PluginRegistry
+
+
+def check_configuration(path: str, registry: PluginRegistry) -> Plan:
+    """The plan that the file makes. Plugins whose settings or components are configured wrongly become CONFIG_ERROR.
+
+    Raises:
+        ConfigError: With all problems.
+    """
+    document = read(Path(path))
+    try:
+        return Planning(document, os.environ, Offered(registry)).plan()
+    except ConfigError as error:
+        _blame_plugins(document, error.problems, registry)
+        raise
+
+
+def _blame_plugins(document: Document, problems: Sequence[ConfigProblem], registry: PluginRegistry) -> None:
+    for problem in problems:
+        plugin = _plugin_of(document, problem.key.split("."), registry)
+        if plugin is not None:
+            registry.report_config_error(plugin, str(problem))
+
+
+def _plugin_of(document: Document, keys: Sequence[str], registry: PluginRegistry) -> str | None:
+    """Whose settings stand at a key; None if that is the core, or nobody knows."""
+    if len(keys) < 2:
+        return None
+    section, name, *_ = keys
+    if section == "plugins":
+        return name
+    table = document.data.get(section)
+    instance = table.get(name) if isinstance(table, dict) else None
+    used = instance.get(USE) if isinstance(instance, dict) else None
+    if not isinstance(used, str):
+        return None
+    try:
+        kinds = kinds_by_section(entry.component.kind for entry in registry.components())
+        return registry.find(kinds[section], used).plugin if section in kinds else None
+    except PluginError:
+        return None

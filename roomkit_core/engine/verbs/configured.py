@@ -1,0 +1,201 @@
+"""From ``roomkit.toml`` to a kit: what it asks for is found among the plugins, built and put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from roomkit_core.builtin import plugin as builtin_plugin
+from roomkit_core.config import Document, Offer, Plan, Planning, read
+from roomkit_core.config.environment import overlay
+from roomkit_core.errors import ConfigError, ConfigProblem, HookError, PluginError
+from roomkit_core.plugin import Kind
+from roomkit_core.registry import CatalogEntry, PluginRegistry
+from roomkit_core.registry.imports import import_name
+
+DEFAULT_STORE = "room.db"
+
+
+class Configured(NamedTuple):
+    """A kit and what else its configuration says.
+
+    Attributes:
+        kit: The kit, not started.
+        plan: What it was made from; ``logging`` is for whoever runs it.
+    """
+
+    kit: Any
+    plan: Plan
+
+
+class Offered:
+    """The components of a registry, as the configuration asks for them."""
+
+    def __init__(self, registry: PluginRegistry) -> None:
+        self._registry = registry
+
+    def all(self, kind: str | None = None) -> Collection[tuple[str, Offer]]:
+        return [(entry.component.kind, _Entry(entry)) for entry in self._registry.components(kind)]
+
+    def find(self, kind: str, name: str) -> Offer:
+        return _Entry(self._registry.find(kind, name))
+
+    def model(self, offer: Offer) -> type[BaseModel] | None:
+        assert isinstance(offer, _Entry)
+        return self._import(offer.plugin, offer.entry.component.config)
+
+    def target(self, offer: Offer) -> Any:
+        assert isinstance(offer, _Entry)
+        return self._registry.resolve(offer.entry.component.kind, offer.entry.full_name)
+
+    def trouble(self, plugin: str) -> tuple[str, str] | None:
+        broken = [report for report in self._registry.report() if report.id == plugin and report.state != "LOADED"]
+        return (f"the plugin does not work, it is {broken[0].state}", broken[0].hint) if broken else None
+
+    def settings_model(self, plugin: str) -> type[BaseModel] | None:
+        known = [report for report in self._registry.report() if report.id == plugin]
+        if not known:
+            raise PluginError(
+                f"no plugin {plugin!r} is installed",
+                plugin=plugin,
+                code="plugin.not_installed",
+                hint=f"Install it, or remove [plugins.{plugin}].",
+            )
+        [report] = known[:1]
+        return self._import(plugin, None if report.info is None else report.info.config)
+
+    def _import(self, plugin: str, target: str | None) -> type[BaseModel] | None:
+        if target is None:
+            return None
+        try:
+            model = import_name(target)
+        except Exception as error:
+            hint = f"the model of its configuration cannot be imported from {target}: {type(error).__name__}: {error}"
+            self._registry.report_config_error(plugin, hint, error)
+            raise PluginError(f"plugin {plugin!r}: {hint}", plugin=plugin, code="plugin.config_model") from error
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise PluginError(
+                f"plugin {plugin!r}: {target} is no pydantic model", plugin=plugin, code="plugin.config_model"
+            )
+        return model
+
+
+class _Entry:
+    """A catalog entry, as the configuration sees it."""
+
+    def __init__(self, entry: CatalogEntry) -> None:
+        self.entry = entry
+
+    @property
+    def plugin(self) -> str:
+        return self.entry.plugin
+
+    @property
+    def name(self) -> str:
+        return self.entry.component.name
+
+
+def planning(
+    path: Path, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> tuple[Planning, PluginRegistry]:
+    """Read a file, and load the plugins that it may use.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    document = read(path)
+    registry = PluginRegistry(**_lists(overlay(document, environ, overrides)))
+    registry.load(builtin_plugin)
+    registry.discover()
+    return Planning(document, environ, Offered(registry), overrides), registry
+
+
+def configured(
+    make: Callable[..., Any], path: Path, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> Configured:
+    """The kit that a file describes.
+
+    Args:
+        make: Makes the kit: the class.
+        path: The file.
+        environ: The environment.
+        overrides: Tables as in the file, whose values win over all others.
+
+    Raises:
+        ConfigError: With all problems.
+    """
+    plans, registry = planning(path, environ, overrides)
+    plan = plans.plan()
+    for plugin, required in plan.named.items():
+        registry.load(plugin, required=required)
+    store = _store(plans, plan, registry)
+    locks, router = _chosen(plans, plan, Kind.LOCK), _chosen(plans, plan, Kind.ROUTER, store)
+    channels = [plans.build(part) for part in plan.of_kind(Kind.CHANNEL).values()]
+    settings = {plugin: plans.complete(given) for plugin, given in plan.settings.items()}
+    plans.raise_problems()
+    for plugin, complete in settings.items():
+        registry.configure(plugin, complete)
+    section = plan.kit
+    kit = make(
+        store,
+        lock_manager=locks,
+        inbound_router=router,
+        max_chain_depth=section.max_chain_depth,
+        process_timeout=section.process_timeout,
+        cache_mb=section.cache_mb,
+        inbound_rate_limit=section.inbound_rate_limit,
+        inbound_sender_rate_limit=section.inbound_sender_rate_limit,
+        retention=plan.retention,
+        plugins=registry,
+    )
+    for channel in channels:
+        kit.register_channel(channel)
+    _include_app(kit, plan, plans.redact)
+    return Configured(kit, plan)
+
+
+def _store(plans: Planning, plan: Plan, registry: PluginRegistry) -> Any:
+    part = plan.chosen(Kind.STORE)
+    if part is None:
+        return registry.resolve("store", "builtin:sqlite")(plan.document.path.parent / DEFAULT_STORE)
+    return plans.build(part)
+
+
+def _chosen(plans: Planning, plan: Plan, kind: str, *leading: Any) -> Any:
+    part = plan.chosen(kind)
+    return None if part is None else plans.build(part, *leading)
+
+
+def _include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
+    """Import the modules of the bot, which stand beside the file, and register what is marked in them."""
+    try:
+        kit.include(*plan.kit.app, folder=plan.document.path.resolve().parent)
+    except HookError as error:
+        problems = [one if one.key else _at_app(plan, one, redact) for one in error.problems]
+        text = redact(str(error)) if not problems else ""
+        raise ConfigError(text, problems=problems, code="config.app") from error
+
+
+def _at_app(plan: Plan, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
+    """A module that cannot be imported: told where it is named."""
+    where = "" if problem.line is None else f" ({problem.file}:{problem.line})"
+    return plan.document.problem(("roomkit", "app"), redact(problem.what + where), problem.fix)
+
+
+def _lists(document: Document) -> dict[str, Any]:
+    """Which plugins may be loaded; no installed one if that cannot be said, which is told with all other problems."""
+    section = document.data.get("roomkit")
+    lists = section.get("plugins") if isinstance(section, dict) else None
+    if not isinstance(lists, dict):
+        return {}
+    allow, deny = lists.get("allow"), lists.get("deny")
+    if not all(found is None or _is_ids(found) for found in (allow, deny)):
+        return {"allow": ()}
+    return {"allow": allow, "deny": deny or ()}
+
+
+def _is_ids(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -1,0 +1,238 @@
+"""``roomkit chat`` in a process of its own: on a pipe, and on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from roomkit_core import ChannelType, EventSource, RoomEvent, TextContent
+from roomkit_core.cli.shown import harmless, line_of
+
+BOT = """
+from roomkit_core import HookResult, TextContent, hook
+
+@hook("before_broadcast")
+def polite(event, context):
+    return HookResult.block("rude") if "rude" in event.content.body else HookResult.allow()
+
+@hook("after_broadcast", "async", durable=True)
+async def answer(event, context, kit):
+    if event.source.channel_id != "bot":
+        await kit.send_event(event.room_id, "bot", TextContent(body=f"You said: {event.content.body}"))
+"""
+PATIENCE = 60.0  # seconds; only a failure waits so long
+
+Write = Callable[..., None]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "bot.py").write_text(BOT)
+    return tmp_path
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "roomkit_core.cli", "chat", *arguments]
+
+
+def chat(folder: Path, said: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The end of a chat on a pipe."""
+    surroundings = {key: value for key, value in os.environ.items() if not key.startswith("ROOMKIT_")}
+    return subprocess.run(
+        command(*arguments),
+        input=said,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=PATIENCE,
+        env=surroundings,
+        check=False,
+    )
+
+
+# ------------------------------------------------------------------------------------------------- on a pipe
+
+
+def test_a_line_on_a_pipe_is_answered_and_the_command_ends_when_nothing_is_owed(folder: Path) -> None:
+    done = chat(folder, "hi\n", "--app", "bot.py", "--store", "memory")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "bot: You said: hi\n", "")
+    assert not (folder / "room.db").exists()
+
+
+def test_each_line_is_a_message_and_a_blocked_one_has_its_reason(folder: Path) -> None:
+    done = chat(folder, "one\n\n  \nrude\ntwo", "--app", "bot.py", "--store", "memory")
+
+    assert done.stdout.splitlines() == ["bot: You said: one", "* blocked: rude", "bot: You said: two"]
+
+
+def test_a_configuration_is_enough_and_the_history_of_the_room_is_shown(folder: Path) -> None:
+    (folder / "roomkit.toml").write_text('[roomkit]\napp = ["bot"]\n')
+    chat(folder, "one\n", "--as", "ann")
+    done = chat(folder, "two\n", "--as", "bob")
+    elsewhere = chat(folder, "three\n", "--room", "other")
+
+    assert done.stdout.splitlines() == ["ann: one", "bot: You said: one", "bot: You said: two"]
+    assert elsewhere.stdout.splitlines() == ["bot: You said: three"]
+
+
+def test_an_answer_that_is_still_owed_is_an_exit_code_and_comes_with_the_next_chat_that_can(folder: Path) -> None:
+    broken = BOT.replace("    if event.source", "    assert event.index < 0\n    if event.source")
+    (folder / "bot.py").write_text(broken)
+    done = chat(folder, "hi\n", "--app", "bot.py")
+
+    assert done.returncode == 1
+    assert "1 of what was said are not done" in done.stderr
+
+
+def test_mistakes_of_the_bot_are_told_and_end_the_command(folder: Path) -> None:
+    (folder / "bot.py").write_text("from roomkit_core import hook\n\n@hook('befor_broadcast')\ndef f(e, c): ...\n")
+    done = chat(folder, "hi\n", "--app", "bot.py")
+
+    assert done.returncode == 2
+    assert "bot.py:3: f: there is no trigger 'befor_broadcast'. Did you mean 'before_broadcast'?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# ------------------------------------------------------------------------------------------------- what is shown
+
+
+def said_by(name: str, text: str) -> RoomEvent:
+    source = EventSource(channel_id="web", channel_type=ChannelType.WEBSOCKET, participant_id=name)
+    return RoomEvent(room_id="r", source=source, content=TextContent(body=text))
+
+
+def test_what_others_write_cannot_steer_the_terminal() -> None:
+    line = line_of(said_by("eve\x1b]0;root\x07", "\x1b[2Jwiped\x9b31m\r\x7f\u202eright to left"))
+
+    assert line == "eve␛]0;root␇: ␛[2Jwiped<U+009B>31m␍␡<U+202E>right to left"
+    assert harmless("naïve 👩‍💻\tok") == "naïve 👩‍💻\tok"
+
+
+def test_a_second_line_cannot_pass_for_somebody_else() -> None:
+    assert line_of(said_by("eve", "hello\nann: I agree")) == "eve: hello\n  ann: I agree"
+    assert line_of(said_by("eve\nann", "hello")) == "eve ann: hello"
+
+
+# ------------------------------------------------------------------------------------------------- on a terminal
+
+
+class Typist:
+    """Somebody at a pseudo-terminal."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._main, other = pty.openpty()
+        environ = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+        self.process = subprocess.Popen(
+            command(*arguments),
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            cwd=folder,
+            env=environ,
+            start_new_session=True,
+            preexec_fn=lambda: _own_terminal(other),
+        )
+        os.close(other)
+        self.seen = ""
+
+    def type(self, keys: str) -> None:
+        os.write(self._main, keys.encode())
+
+    def wait_for(self, text: str) -> None:
+        """Return when this has been shown since the last call."""
+        end = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            assert time.monotonic() < end, self.seen
+            if select.select([self._main], [], [], 0.2)[0]:
+                self.seen += os.read(self._main, 4096).decode(errors="replace")
+        self.seen = self.seen.split(text, 1)[1]
+
+    def leaves(self) -> int:
+        """The exit code; what is still shown is read meanwhile."""
+        end = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < end:
+            if select.select([self._main], [], [], 0.05)[0]:
+                try:
+                    self.seen += os.read(self._main, 4096).decode(errors="replace")
+                except OSError:  # nobody holds the other end any more
+                    break
+        return self.process.wait(PATIENCE)
+
+    def go(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._main)
+
+
+def _own_terminal(descriptor: int) -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
+
+
+@pytest.fixture
+def sit_down(folder: Path) -> Iterator[Callable[..., Typist]]:
+    """Starts a chat on a terminal."""
+    there: list[Typist] = []
+
+    def sit_down(*arguments: str) -> Typist:
+        there.append(Typist(folder, *arguments))
+        return there[-1]
+
+    yield sit_down
+    for typist in there:
+        typist.go()
+
+
+def test_on_a_terminal_the_prompt_comes_back_and_the_arrow_brings_the_last_line(
+    sit_down: Callable[..., Typist],
+) -> None:
+    ann = sit_down("--app", "bot.py", "--store", "memory", "--as", "ann")
+    ann.wait_for("ann> ")
+    ann.type("hello\r")
+    ann.wait_for("bot: You said: hello")
+    ann.wait_for("ann> ")
+    ann.type("\x1b[A!\r")
+    ann.wait_for("bot: You said: hello!")
+    ann.type("rude\r")
+    ann.wait_for("* blocked: rude")
+    ann.wait_for("ann> ")
+    ann.type("\x04")
+
+    assert ann.leaves() == 0
+    assert "Traceback" not in ann.seen
+
+
+def test_an_interrupt_leaves_without_a_traceback(sit_down: Callable[..., Typist]) -> None:
+    ann = sit_down("--app", "bot.py", "--store", "memory", "--as", "ann")
+    ann.wait_for("ann> ")
+    ann.type("half a line\x03")
+
+    assert ann.leaves() == 0
+    assert "Traceback" not in ann.seen
+
+
+def test_a_changed_bot_answers_the_next_message_and_a_broken_one_is_told(
+    folder: Path, sit_down: Callable[..., Typist]
+) -> None:
+    ann = sit_down("--app", "bot.py", "--store", "memory", "--as", "ann", "--reload")
+    ann.wait_for("ann> ")
+    (folder / "bot.py").write_text("def broken(:\n")
+    ann.type("one\r")
+    ann.wait_for("SyntaxError")
+    ann.wait_for("* the bot stays as it was")
+    ann.wait_for("bot: You said: one")
+    (folder / "bot.py").write_text(BOT.replace("You said", "Now"))
+    ann.type("two\r")
+    ann.wait_for("* new: bot")
+    ann.wait_for("bot: Now: two")

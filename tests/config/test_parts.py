@@ -1,0 +1,233 @@
+"""Components within components, references to instances, defaults of plugins, stores of secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roomkit_core import ConfigError, RoomKit
+from tests.config import pager
+from tests.config.conftest import KitOf, Problems
+from tests.registry.plugins import Site
+
+SUPPORT = """\
+[stores.main]
+use = "memory"
+[channels.support]
+use = "pager"
+number = "1"
+provider = { use = "beeper", token = "long-enough" }
+"""
+
+
+def channel(kit: Any, name: str = "support") -> Any:
+    return kit.get_channel(name)
+
+
+def test_a_channel_gets_the_provider_that_its_section_describes(kit_of: KitOf) -> None:
+    kit = kit_of(
+        """
+        [channels.support]
+        use = "pager:pager"
+        number = "112"
+        [channels.support.provider]
+        use = "beeper"
+        token = { env = "TOKEN" }
+        pace = 3
+        """,
+        TOKEN="of-the-environment",
+    )
+
+    support = channel(kit)
+    assert (support.channel_id, support.number, support.region) == ("support", "112", "eu")
+    assert support.provider.token.get_secret_value() == "of-the-environment"
+    assert support.provider.pace == 3
+
+
+def test_two_channels_that_name_one_provider_share_it(kit_of: KitOf) -> None:
+    kit = kit_of(
+        """
+        [channels.a]
+        use = "pager"
+        number = "1"
+        provider = "ours"
+        [channels.b]
+        use = "pager"
+        number = "2"
+        provider = "ours"
+        [providers.ours]
+        use = "beeper"
+        token = "long-enough"
+        """
+    )
+
+    assert channel(kit, "a").provider is channel(kit, "b").provider
+
+
+def test_an_instance_wins_over_the_defaults_of_its_plugin_and_those_over_the_model(kit_of: KitOf) -> None:
+    text = SUPPORT + '[plugins.pager]\nregion = "us"\npace = 7\n'
+
+    kit = kit_of(text)
+    assert (channel(kit).region, channel(kit).provider.pace) == ("us", 7)
+
+    kit = kit_of(text.replace('number = "1"', 'number = "1"\nregion = "asia"'))
+    assert channel(kit).region == "asia"
+
+    kit = kit_of(text, ROOMKIT_PLUGINS__PAGER__REGION="moon")
+    assert channel(kit).region == "moon"
+
+    kit = kit_of(text, ROOMKIT_CHANNELS__SUPPORT__REGION="mars", ROOMKIT_CHANNELS__SUPPORT__PROVIDER__PACE="9")
+    assert (channel(kit).region, channel(kit).provider.pace) == ("mars", 9)
+
+
+def test_code_wins_over_everything(site: Site, tmp_path: Path) -> None:
+    pager.install(site)
+    file = pager.write(tmp_path, SUPPORT + "[plugins.pager]\npace = 7\n")
+
+    kit = RoomKit.from_config(
+        file,
+        environ={"ROOMKIT_CHANNELS__SUPPORT__REGION": "mars", "ROOMKIT_CHANNELS__SUPPORT__NUMBER": "2"},
+        overrides={"channels": {"support": {"region": "venus", "provider": {"pace": 9}}}},
+    )
+
+    assert (channel(kit).region, channel(kit).number, channel(kit).provider.pace) == ("venus", "2", 9)
+    with pytest.raises(ConfigError, match=r"roomkit\.toml:3: channels\.support\.colour: there is no such key"):
+        RoomKit.from_config(file, environ={}, overrides={"channels": {"support": {"colour": 1}}})
+
+
+def test_a_collection_in_the_environment_is_json(kit_of: KitOf) -> None:
+    kit = kit_of(SUPPORT, ROOMKIT_CHANNELS__SUPPORT__LABELS='{"team": "red"}')
+
+    assert channel(kit).labels == {"team": "red"}
+
+
+def test_a_table_that_is_wanted_as_a_table_is_no_reference_and_its_values_may_be_some(kit_of: KitOf) -> None:
+    kit = kit_of(SUPPORT.replace("number", 'labels = { env = "prod" }\nnumber'))
+    assert channel(kit).labels == {"env": "prod"}
+
+    kit = kit_of(SUPPORT.replace("number", 'labels = { env = { env = "STAGE" } }\nnumber'), STAGE="test")
+    assert channel(kit).labels == {"env": "test"}
+
+
+def test_the_settings_of_a_plugin_hold_what_they_refer_to(kit_of: KitOf) -> None:
+    kit = kit_of(
+        """
+        [auth.door]
+        use = "gate"
+        password = { env = "PASSWORD" }
+        [plugins.pager]
+        gate = "door"
+        pause = "2m"
+        """,
+        PASSWORD="melon",
+    )
+
+    settings = kit.plugins.settings("pager")
+    assert settings.gate.password.get_secret_value() == "melon"
+    assert settings.pause == 120
+
+
+def test_a_store_of_secrets_gives_them_with_and_without_a_section(kit_of: KitOf, problems: Problems) -> None:
+    text = SUPPORT.replace('token = "long-enough"', 'token = { safe = "beeper" }')
+    kit = kit_of(text + '[secrets.safe]\nuse = "vault"\nkey = "sesame"\n')
+    assert channel(kit).provider.token.get_secret_value() == "beeper-of-the-vault"
+
+    text = SUPPORT.replace('token = "long-enough"', 'token = { drawer = "beeper" }')
+    assert problems(text) == ["6 channels.support.provider.token: drawer does not give 'beeper': LookupError"]
+
+
+def test_what_a_store_of_secrets_says_is_told_without_its_key(problems: Problems) -> None:
+    text = SUPPORT.replace('token = "long-enough"', 'token = { safe = "missing" }')
+
+    found = problems(text + '[secrets.safe]\nuse = "vault"\nkey = "sesame"\n')
+
+    assert found == ["6 channels.support.provider.token: safe does not give 'missing': nothing there, asked with ***"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[channels.a]\nuse = "pager"\nnumber = "1"\n', "1 channels.a.provider: this key is needed"),
+        (
+            '[channels.a]\nuse = "pager"\nnumber = "1"\nprovider = "x"\n',
+            "4 channels.a.provider: there is no [providers.x]",
+        ),
+        (
+            '[channels.a]\nuse = "pager"\nnumber = "1"\nprovider = 1\n',
+            "4 channels.a.provider: this is not a table",
+        ),
+        (
+            '[channels.a]\nuse = "pager"\nnumber = "1"\n[channels.a.provider]\nuse = "beepr"\n',
+            "5 channels.a.provider.use: no component of kind 'provider' is named 'beepr'",
+        ),
+        (
+            '[channels.a]\nuse = "pager"\nnumber = "1"\n[channels.a.provider]\nuse = "beeper"\n',
+            "4 channels.a.provider.token: this key is needed",
+        ),
+        (
+            '[channels.a]\nuse = "bot"\n[channels.a.provider]\nuse = "beeper"\n',
+            "3 channels.a.provider: there is no such key",
+        ),
+        ("[plugins.pager]\npaces = 3\n", "2 plugins.pager.paces: there is no such key"),
+        ('[plugins.pager]\ngate = "front"\n', "2 plugins.pager.gate: there is no [auth.front]"),
+        (SUPPORT + "[plugins.pager]\npace = 0\n", "8 plugins.pager.pace: input should be greater than or equal to 1"),
+    ],
+)
+def test_a_part_that_cannot_be_had_is_told_where_it_is_asked_for(problems: Problems, text: str, problem: str) -> None:
+    assert [found for found in problems(text) if found.startswith(problem)], problems(text)
+
+
+def test_whatever_cannot_be_made_is_told_together(problems: Problems) -> None:
+    closed = """
+[channels.{0}]
+use = "pager"
+number = "1"
+provider = {{ use = "beeper", account = "closed", token = "canary-of-{0}" }}
+"""
+
+    found = problems(closed.format("a") + closed.format("b"))
+
+    assert found == [
+        "5 channels.a.provider: provider 'a' cannot be made: RuntimeError: no login with ***",
+        "10 channels.b.provider: provider 'b' cannot be made: RuntimeError: no login with ***",
+    ]
+
+
+def test_a_plugin_that_is_broken_stops_a_configuration_that_names_it_and_only_that(
+    kit_of: KitOf, problems: Problems, site: Any
+) -> None:
+    site.plugin("wreck", "raise RuntimeError('on a reef')")
+
+    assert kit_of("") is not None
+    assert kit_of("[plugins.wreck]\nrequired = false\n") is not None
+    assert problems("[plugins.wreck]\n") == ["1 plugins.wreck: the plugin does not work, it is IMPORT_ERROR"]
+
+
+def test_a_component_of_a_broken_plugin_is_told_with_the_state_of_the_plugin(problems: Problems, site: Any) -> None:
+    site.plugin("wreck", "raise RuntimeError('on a reef')")
+
+    [problem] = problems('[channels.a]\nuse = "wreck"\n')
+
+    assert problem.startswith("2 channels.a.use: no component of kind 'channel' is named 'wreck'")
+    assert "IMPORT_ERROR" in problem
+    assert "on a reef" in problem
+
+
+def test_a_component_that_several_plugins_offer_has_to_be_named_with_its_plugin(
+    kit_of: KitOf, problems: Problems, site: Any
+) -> None:
+    announce = 'yield Component("channel", "bot", "roomkit_core.builtin.bot:BotChannel")'
+    site.plugin("twin", f"@hookimpl\ndef roomkit_components():\n    {announce}\n")
+
+    [problem] = problems('[channels.a]\nuse = "bot"\n')
+    assert problem.startswith("2 channels.a.use: 'bot' can be any of several components")
+    assert kit_of('[channels.a]\nuse = "twin:bot"\n').get_channel("a") is not None
+
+
+def test_a_variable_that_leads_nowhere_is_a_mistake(problems: Problems) -> None:
+    assert problems(SUPPORT, ROOMKIT_CHANNELS__SUPPORT__NUMBER__X="1") == [
+        "None : there is something else than a table on the way to it"
+    ]
+    assert problems("", ROOMKIT_CHANELS__A__USE="bot") == ["None chanels: there is no such section"]

@@ -1,0 +1,61 @@
+"""``[roomkit.plugins]``: what may not be loaded is not imported, whatever else the file says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from roomkit_core import ConfigError, RoomKit
+from roomkit_core.registry import PluginState
+from tests.registry.conftest import make_site as make_site
+from tests.registry.conftest import site as site
+from tests.registry.plugins import Site
+
+
+@pytest.fixture
+def forbidden(site: Site) -> None:
+    """A plugin whose import fails the test."""
+    site.plugin("pager", "raise AssertionError('imported')")
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "roomkit.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def state_of(kit: RoomKit, plugin: str) -> PluginState:
+    return next(report.state for report in kit.plugins.report() if report.id == plugin)
+
+
+@pytest.mark.usefixtures("forbidden")
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ('[roomkit.plugins]\ndeny = ["pager"]\n', {}),
+        ("[roomkit.plugins]\nallow = []\n", {}),
+        ("", {"ROOMKIT_ROOMKIT__PLUGINS__DENY": '["pager"]'}),
+    ],
+)
+def test_a_plugin_that_file_or_environment_denies_is_not_imported(
+    text: str, environ: dict[str, str], tmp_path: Path
+) -> None:
+    kit = RoomKit.from_config(write(tmp_path, text), environ=environ)
+
+    assert state_of(kit, "pager") is PluginState.DISABLED
+
+
+@pytest.mark.usefixtures("forbidden")
+@pytest.mark.parametrize("lists", ['deny = "pager"', "deny = [1]", 'allow = "pager"'])
+def test_a_list_that_is_none_lets_nothing_in(lists: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="plugins"):
+        RoomKit.from_config(write(tmp_path, f"[roomkit.plugins]\n{lists}\n"), environ={})
+
+
+def test_there_is_no_kit_without_a_plugin_that_its_file_requires_and_denies(site: Site, tmp_path: Path) -> None:
+    site.plugin("pager", "")
+    text = '[roomkit.plugins]\ndeny = ["pager"]\n[plugins.pager]\n'
+
+    with pytest.raises(ConfigError, match=r"pager.*DISABLED.*denied"):
+        RoomKit.from_config(write(tmp_path, text), environ={})
