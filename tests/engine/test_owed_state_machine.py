@@ -322,7 +322,7 @@ def run(remains: type[Remains], backend: str, examples: int) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize(("remains", "examples"), [(InMemory, 20), (InFiles, 6)])
+@pytest.mark.parametrize(("remains", "examples"), [(InMemory, 12), (InFiles, 4)])
 def test_what_is_owed_comes_to_a_true_end_whatever_goes_wrong(
     remains: type[Remains], examples: int, backend: str
 ) -> None:
