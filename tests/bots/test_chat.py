@@ -125,6 +125,14 @@ def test_a_second_line_cannot_pass_for_somebody_else() -> None:
 # ------------------------------------------------------------------------------------------------- on a terminal
 
 
+OWN_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes the terminal the one whose Ctrl+C interrupts the program."""
+
+
 class Typist:
     """Somebody at a pseudo-terminal."""
 
@@ -132,14 +140,13 @@ class Typist:
         self._main, other = pty.openpty()
         environ = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
         self.process = subprocess.Popen(
-            command(*arguments),
+            [sys.executable, "-c", OWN_TERMINAL, *command(*arguments)],
             stdin=other,
             stdout=other,
             stderr=other,
             cwd=folder,
             env=environ,
             start_new_session=True,
-            preexec_fn=lambda: _own_terminal(other),
         )
         os.close(other)
         self.seen = ""
@@ -171,13 +178,6 @@ class Typist:
         self.process.kill()
         self.process.wait()
         os.close(self._main)
-
-
-def _own_terminal(descriptor: int) -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
 @pytest.fixture
