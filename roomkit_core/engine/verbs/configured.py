@@ -180,7 +180,10 @@ def include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
     except HookError as error:
         problems = [one if one.key else _at_app(plan, one, redact) for one in error.problems]
         text = redact(str(error)) if not problems else ""
-        raise ConfigError(text, problems=problems, code="config.app") from error
+    else:
+        return
+    # Not from the other one, whose text may hold a secret.
+    raise ConfigError(text, problems=problems, code="config.app")
 
 
 def _at_app(plan: Plan, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
