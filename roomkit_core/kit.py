@@ -34,10 +34,10 @@ from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.health import Health
 from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
 from roomkit_core.models.message import Accepted, InboundMessage, InboundResult
-from roomkit_core.models.retention import Retention
 from roomkit_core.models.room import Room, RoomTimers
 
 if TYPE_CHECKING:
+    from roomkit_core.models.retention import Retention
     from roomkit_core.registry import PluginRegistry
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -34,7 +34,7 @@ ConfigFile = Annotated[
 @app.command("check")
 @command
 def check(path: ConfigFile = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """Look for every mistake in the file, without building anything; end with 1 if there is one.
+    """Look for every mistake in the file and in the bot's modules; end with 1 if there is one. Builds nothing.
 
     Reads the secrets that the file refers to, and shows none.
     """

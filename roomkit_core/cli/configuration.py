@@ -1,4 +1,4 @@
-"""The configuration file, checked against the installed plugins; nothing is built."""
+"""The configuration file, checked against the installed plugins, and the bot that it names; nothing is built."""
 
 from __future__ import annotations
 
@@ -9,23 +9,29 @@ from pathlib import Path
 from roomkit_core.config import Document, Plan, Planning, read
 from roomkit_core.config.naming import kinds_by_section
 from roomkit_core.config.parts import USE
-from roomkit_core.engine.verbs.configured import Offered
+from roomkit_core.engine.verbs.configured import Offered, include_app
 from roomkit_core.errors import ConfigError, ConfigProblem, PluginError
+from roomkit_core.kit import RoomKit
 from roomkit_core.registry import PluginRegistry
 
 
 def check_configuration(path: str, registry: PluginRegistry) -> Plan:
-    """The plan that the file makes. Plugins whose settings or components are configured wrongly become CONFIG_ERROR.
+    """The plan that the file makes, after a look at the bot's modules.
+
+    Plugins whose settings or components are configured wrongly become CONFIG_ERROR.
 
     Raises:
         ConfigError: With all problems.
     """
     document = read(Path(path))
     try:
-        return Planning(document, os.environ, Offered(registry)).plan()
+        planning = Planning(document, os.environ, Offered(registry))
+        plan = planning.plan()
     except ConfigError as error:
         _blame_plugins(document, error.problems, registry)
         raise
+    include_app(RoomKit(), plan, planning.redact)  # a kit for nothing else: it never starts
+    return plan
 
 
 def _blame_plugins(document: Document, problems: Sequence[ConfigProblem], registry: PluginRegistry) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Collection, Iterator
-from difflib import get_close_matches
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -33,6 +32,8 @@ def why_unknown(trigger: str) -> Mistake | None:
     """Whether a trigger is a known one, misspelt. Others may be a plugin's; a warning says so if nobody fires them."""
     if not trigger or trigger in HookTrigger.known:
         return None
+    from difflib import get_close_matches  # for those who mistype
+
     close = get_close_matches(trigger.lower(), HookTrigger.known, n=1, cutoff=0.8)
     return Mistake(f"there is no trigger {str(trigger)!r}", f"Did you mean {close[0]!r}?") if close else None
 

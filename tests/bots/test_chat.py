@@ -125,6 +125,14 @@ def test_a_second_line_cannot_pass_for_somebody_else() -> None:
 # ------------------------------------------------------------------------------------------------- on a terminal
 
 
+OWN_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes the terminal the one whose Ctrl+C interrupts the program."""
+
+
 class Typist:
     """Somebody at a pseudo-terminal."""
 
@@ -132,14 +140,13 @@ class Typist:
         self._main, other = pty.openpty()
         environ = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
         self.process = subprocess.Popen(
-            command(*arguments),
+            [sys.executable, "-c", OWN_TERMINAL, *command(*arguments)],
             stdin=other,
             stdout=other,
             stderr=other,
             cwd=folder,
             env=environ,
             start_new_session=True,
-            preexec_fn=lambda: _own_terminal(other),
         )
         os.close(other)
         self.seen = ""
@@ -171,13 +178,6 @@ class Typist:
         self.process.kill()
         self.process.wait()
         os.close(self._main)
-
-
-def _own_terminal(descriptor: int) -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
 @pytest.fixture
@@ -236,3 +236,24 @@ def test_a_changed_bot_answers_the_next_message_and_a_broken_one_is_told(
     ann.type("two\r")
     ann.wait_for("* new: bot")
     ann.wait_for("bot: Now: two")
+
+
+# ------------------------------------------------------------------------------------------------- beside it
+
+
+@pytest.mark.parametrize("verb", [("config", "check"), ("doctor",)])
+def test_the_commands_that_check_a_configuration_look_at_its_bot(folder: Path, verb: tuple[str, ...]) -> None:
+    (folder / "roomkit.toml").write_text('[roomkit]\napp = ["bot"]\n')
+    (folder / "bot.py").write_text("from roomkit_core import hook\n\n@hook('befor_broadcast')\ndef f(e, c): ...\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "roomkit_core.cli", *verb],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=PATIENCE,
+        env={**os.environ, "COLUMNS": "400"},
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "there is no trigger 'befor_broadcast'" in done.stdout

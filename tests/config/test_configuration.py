@@ -319,6 +319,34 @@ def test_nothing_that_was_looked_up_is_in_a_message(write: Write) -> None:
     assert not any(canary in text for text in seen)
 
 
+def test_a_secret_in_the_error_of_a_bot_is_in_no_message(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    canary = "canary-7f3a"
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.delitem(sys.modules, "cbot", raising=False)
+    monkeypatch.setenv("SECRET", canary)
+    path = write(
+        """
+        [roomkit]
+        app = ["cbot"]
+        [stores.main]
+        use = "sqlite"
+        path = { env = "SECRET" }
+        """,
+        cbot_py='import os\nraise RuntimeError(os.environ["SECRET"])\n',
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        kit_of(path, SECRET=canary)
+
+    error: BaseException | None = caught.value
+    seen: list[str] = []
+    while error is not None:
+        seen += [str(error), repr(getattr(error, "problems", ""))]
+        error = error.__cause__ or error.__context__
+    assert "RuntimeError" in seen[0]
+    assert not any(canary in text for text in seen)
+
+
 def test_making_a_kit_by_code_reads_no_configuration() -> None:
     program = (
         "import sys; from roomkit_core import RoomKit; RoomKit();"

@@ -231,3 +231,9 @@ def test_a_variable_that_leads_nowhere_is_a_mistake(problems: Problems) -> None:
         "None : there is something else than a table on the way to it"
     ]
     assert problems("", ROOMKIT_CHANELS__A__USE="bot") == ["None chanels: there is no such section"]
+
+
+def test_a_store_of_secrets_that_needs_itself_is_a_mistake(problems: Problems) -> None:
+    found = problems('[secrets.safe]\nuse = "vault"\nkey = { safe = "x" }\n')
+
+    assert "1 secrets.safe: it is a part of itself" in found

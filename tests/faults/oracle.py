@@ -179,6 +179,8 @@ def calls_are_durable_before_they_are_made(case: Case) -> Iterator[str]:
             continue
         if durable["state"] != "in_flight":
             yield f"{what} was made while the row was {durable['state']}"
+        if durable["attempt"] > line["attempt"] and durable["maybe_sent"]:
+            continue  # a call that was given up, or whose lease was lost, and that lands late: on a row that is marked
         if (durable["attempt"], bool(durable["maybe_sent"])) != (line["attempt"], line["maybe_sent"]):
             yield f"{what} was made with a mark or a number that was not durable: {durable}"
         if durable["parts_done"] != line["part"]:

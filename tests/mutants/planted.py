@@ -783,4 +783,20 @@ MUTANTS = (
         "test_11_",
         PROTOCOL,
     ),
+    Mutant(
+        "PROTOCOL 7, 20: a message that cannot be read is tried for ever",
+        f"{ENGINE}/steps/journal.py",
+        "        except ValueError as error:  # it says what",
+        "        except ZeroDivisionError as error:  # it says what",
+        "test_20_",
+        PROTOCOL,
+    ),
+    Mutant(
+        "PROTOCOL 7, 25: who listens is not asked when it is committed",
+        f"{CORE}/builtin/memory/commit.py",
+        "    elif expected is not None and (record.epoch, record.commit_id) != expected:\n",
+        "    elif expected is not None and record.epoch != expected[0]:\n",
+        "test_25_",
+        PROTOCOL,
+    ),
 )

@@ -196,7 +196,7 @@ async def block(member: Member) -> None:
 
 
 @pytest.mark.parametrize("reason", REASONS)
-async def test_c3_20_a_refusal_is_keyed_discharges_its_row_and_is_not_decided_again(reason: str) -> None:
+async def test_c3_20_tr4_a_refusal_is_keyed_discharges_its_row_and_is_not_decided_again(reason: str) -> None:
     """PROTOCOL 7, 20. Without: decided anew at every redelivery, and in the end the finished message is quarantined."""
     provider = Provider()
     async with fleet(phones(provider)) as all_of_them:
@@ -674,7 +674,7 @@ async def test_c7_a_caller_that_is_cancelled_takes_no_other_one_along(who: str) 
 
 
 @pytest.mark.parametrize("window", ["asking", "commit"])
-async def test_c8_an_answer_of_several_events_is_one_commit(window: str) -> None:
+async def test_c8_tr5_an_answer_of_several_events_is_one_commit(window: str) -> None:
     """Without: kill between two segments: half an answer; or two runs are mixed in the timeline."""
     provider = Provider()
 

@@ -47,7 +47,7 @@ async def only_row(all_of_them: Fleet, kind: WorkKind = WorkKind.DELIVERY) -> Wo
 
 
 @pytest.mark.parametrize("how", ["birth", "behind", "again"])
-async def test_l1_what_is_called_is_durable_before_the_call(how: str) -> None:
+async def test_l1_tr6_what_is_called_is_durable_before_the_call(how: str) -> None:
     """Without: send, kill, restart: the row says that nothing was tried, and is sent again as a first attempt."""
     provider = Provider()
     async with fleet(phones(provider), kits="a") as all_of_them:
@@ -881,7 +881,7 @@ async def test_l12_a_question_whose_reason_is_gone_is_not_asked_again_after_a_ta
 
 
 @pytest.mark.parametrize("kind", [WorkKind.INBOUND, WorkKind.DELIVERY, WorkKind.ASK, WorkKind.HOOK])
-async def test_l13_a_row_that_kills_its_holders_is_given_up_before_it_kills_the_next(kind: WorkKind) -> None:
+async def test_l13_tr8_a_row_that_kills_its_holders_is_given_up_before_it_kills_the_next(kind: WorkKind) -> None:
     """Without: it kills the process for ever; nothing that never fails is ever counted as failed."""
     reached: list[WorkKind] = []
 

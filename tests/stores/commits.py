@@ -262,7 +262,9 @@ class CommitSuite(StoreContract):
 
         assert await everything(store) == before
 
-    async def test_a_batch_with_everything_writes_everything(self, store: ConversationStore, writer: Writer) -> None:
+    async def test_tr3_a_batch_with_everything_writes_everything(
+        self, store: ConversationStore, writer: Writer
+    ) -> None:
         await writer.create(bindings={"old": binding("old")}, claims=(("old", "+1"),))
         await writer.owe(delivery(("room", "old", ""), channel_id="old"))
         parts = all_parts(Room(id="room", metadata={"changed": True}))

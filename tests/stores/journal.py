@@ -44,7 +44,7 @@ class JournalSuite(StoreContract):
         assert InboundMessage.model_validate_json(payload) == received.model_copy(update={"session": None})
         assert "session" not in json.loads(payload)
 
-    async def test_an_accepted_message_is_claimed_at_birth_only_in_an_empty_lane(
+    async def test_tr1_an_accepted_message_is_claimed_at_birth_only_in_an_empty_lane(
         self, store: ConversationStore
     ) -> None:
         first = await store.accept(message(), ("sms", "+1"), None, owner="kit-1", lease=30.0)

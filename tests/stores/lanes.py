@@ -94,7 +94,7 @@ class LaneSuite(StoreContract):
 
     # ------------------------------------------------------------------------------------------------- claims
 
-    async def test_a_claim_counts_before_the_work_begins(
+    async def test_tr2_a_claim_counts_before_the_work_begins(
         self, store: ConversationStore, writer: Writer, clock: ManualClock
     ) -> None:
         await writer.create()
@@ -280,7 +280,7 @@ class LaneSuite(StoreContract):
         assert taken.id == first.id
         assert await claim(store, "kit-2") == []
 
-    async def test_renewing_prolongs_the_tenures_that_are_named_and_tells_which_are_lost(
+    async def test_tr10_renewing_prolongs_the_tenures_that_are_named_and_tells_which_are_lost(
         self, store: ConversationStore, writer: Writer, clock: ManualClock
     ) -> None:
         await writer.create()

@@ -278,12 +278,18 @@ class StoreMachine(ComparingMachine):
         self.bring(self.batch(row.room_id, work=(copy,), owner=owner, lease=lease))
 
     @precondition(lambda self: self.deliveries())
-    @rule(which=which, part=st.sampled_from([None, 1, 2, 9]), rank=st.sampled_from(RANKS), of=st.sampled_from(CHANNELS))
-    def a_provider_reports(self, which: int, part: int | None, rank: ReceiptRank, of: str) -> None:
+    @rule(
+        which=which,
+        part=st.sampled_from([None, 1, 2, 9]),
+        rank=st.sampled_from(RANKS),
+        of=st.sampled_from(CHANNELS),
+        at=st.integers(0, 3),
+    )
+    def a_provider_reports(self, which: int, part: int | None, rank: ReceiptRank, of: str, at: int) -> None:
         row = self.pick(self.deliveries(), which)
         name = row.provider_key if part is None else f"{row.id}/{part}"
-        reported = self.do(self.store.note_receipt, of, name, rank, 0)
-        assert reported == self.model.report(of, name, rank.value)
+        reported = self.do(self.store.note_receipt, of, name, rank, at)
+        assert reported == self.model.report(of, name, rank.value, at)
 
     # ----------------------------------------------------------------------------------------------- forgetting
 

@@ -48,7 +48,7 @@ class OutcomeSuite(StoreContract):
         assert (row.settled_at, row.lease_until, row.due, row.owner) == (clock.microseconds, None, None, None)
         assert not row.is_open
 
-    async def test_settling_what_is_not_there_or_not_claimed_is_false(
+    async def test_tr7_settling_what_is_not_there_or_not_claimed_is_false(
         self, store: ConversationStore, held: WorkRow
     ) -> None:
         assert not await store.settle("unknown", 1, SENT)
@@ -136,7 +136,7 @@ class OutcomeSuite(StoreContract):
 
     # -------------------------------------------------------------------------------------------- withdrawing
 
-    async def test_withdrawing_ends_what_waits_and_flags_what_is_in_flight(
+    async def test_tr11_withdrawing_ends_what_waits_and_flags_what_is_in_flight(
         self, store: ConversationStore, writer: Writer, held: WorkRow, clock: ManualClock
     ) -> None:
         await writer.owe(delivery(("x",), row_id="unknown", state=IN_FLIGHT), delivery(("y",), row_id="later"))
@@ -218,7 +218,7 @@ class OutcomeSuite(StoreContract):
 
     # ----------------------------------------------------------------------------------------------- expiring
 
-    async def test_waiting_rows_expire_head_or_not_and_whoever_serves_their_channel(
+    async def test_tr9_waiting_rows_expire_head_or_not_and_whoever_serves_their_channel(
         self, store: ConversationStore, writer: Writer, clock: ManualClock
     ) -> None:
         await writer.create()

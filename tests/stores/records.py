@@ -39,7 +39,7 @@ class RecordSuite(StoreContract):
         assert grew == [True, True, False, False, True]
         assert (await state_of(store, held)).receipt_rank == "read"
 
-    async def test_a_receipt_that_overtakes_the_settle_is_joined_by_it(
+    async def test_tr13_a_receipt_that_overtakes_the_settle_is_joined_by_it(
         self, store: ConversationStore, held: WorkRow
     ) -> None:
         assert not await store.note_receipt("sms", "SM1", "delivered", 0)

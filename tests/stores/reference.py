@@ -19,8 +19,12 @@ RETRYABLE = {WorkState.FAILED, WorkState.DEAD, EXPIRED, WorkState.PARTIAL, WorkS
 SECOND = 1_000_000
 
 
-def higher(one: str, other: str) -> str:
-    return max(ReceiptRank(one), ReceiptRank(other), key=list(ReceiptRank).index).value
+Reported = tuple[str, int | None]
+"""A rank, and when it was reached."""
+
+
+def farther(one: Reported, other: Reported) -> Reported:
+    return max(one, other, key=lambda report: list(ReceiptRank).index(ReceiptRank(report[0])))  # the first of equals
 
 
 def ready_at(row: WorkRow) -> int | None:
@@ -41,7 +45,7 @@ class Reference:
         self.attempts: list[Attempt] = []
         self.holders: dict[Key, str] = {}  # the row of the journal that a key leads to
         self.decided: dict[Key, tuple[KeyResult, int]] = {}
-        self.early: dict[tuple[str, str], tuple[str, int]] = {}
+        self.early: dict[tuple[str, str], tuple[Reported, int]] = {}
 
     # -------------------------------------------------------------------------------------------------- looking
 
@@ -184,8 +188,9 @@ class Reference:
             row = row._replace(parts_done=parts_done)
         for name in outcome.provider_ids:
             if name not in row.provider_ids:
-                rank, _ = self.early.pop((row.channel_id, name), ("none", 0))
-                row = row._replace(provider_ids=(*row.provider_ids, name), receipt_rank=higher(row.receipt_rank, rank))
+                early, _ = self.early.pop((row.channel_id, name), (("none", None), 0))
+                rank, at = farther(early, (row.receipt_rank, row.receipt_at))
+                row = row._replace(provider_ids=(*row.provider_ids, name), receipt_rank=rank, receipt_at=at)
         if outcome.state is IN_FLIGHT:
             self.put(row)
             return True
@@ -241,7 +246,7 @@ class Reference:
             self.end(row._replace(state=EXPIRED, code="expired", reason=None))
         return len(over)
 
-    def report(self, channel_id: str, name: str, rank: str) -> bool:
+    def report(self, channel_id: str, name: str, rank: str, at: int) -> bool:
         """A provider's report about a delivery."""
         called = [
             row
@@ -251,12 +256,12 @@ class Reference:
             and (name == row.provider_key or name in row.provider_ids)
         ]
         if not called:
-            former, _ = self.early.pop((channel_id, name), ("none", 0))
-            self.early[channel_id, name] = (higher(former, rank), self.now)
+            former, _ = self.early.pop((channel_id, name), (("none", None), 0))
+            self.early[channel_id, name] = (farther(former, (rank, at)), self.now)
             return False
         newest = called[-1]
-        grown = higher(newest.receipt_rank, rank)
-        self.put(newest._replace(receipt_rank=grown))
+        grown, since = farther((newest.receipt_rank, newest.receipt_at), (rank, at))
+        self.put(newest._replace(receipt_rank=grown, receipt_at=since))
         return grown != newest.receipt_rank
 
     # ----------------------------------------------------------------------------------------------- forgetting

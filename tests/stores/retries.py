@@ -58,7 +58,7 @@ class RetrySuite(StoreContract):
         )
         return committed.claims[0]
 
-    async def test_a_retry_is_a_copy_at_the_tail_and_the_old_row_stays_final(
+    async def test_tr12_a_retry_is_a_copy_at_the_tail_and_the_old_row_stays_final(
         self, store: ConversationStore, writer: Writer, tried: WorkRow
     ) -> None:
         await store.settle(tried.id, 1, UNKNOWN, due_in=0)

@@ -212,7 +212,7 @@ class RoomSuite(StoreContract):
         assert latest.id == "elsewhere"
         assert await store.get_event(kept.id) == kept
 
-    async def test_a_settle_after_the_deletion_is_dropped_quietly(
+    async def test_tr14_a_settle_after_the_deletion_is_dropped_quietly(
         self, store: ConversationStore, writer: Writer
     ) -> None:
         await writer.create()

@@ -94,6 +94,9 @@ EXPLANATIONS: dict[str, Explanation] = {
     # --- messages that are not let in
     "message.refused": Explanation("The message was refused"),
     "message.failed": Explanation("Bringing the message in failed with an exception", f"{_LOOK}. {_RETRY}"),
+    "message.unreadable": Explanation(
+        "The journal holds a message that this kit cannot read", f"Load the plugin that it came through. {_RETRY}"
+    ),
     "message.duplicate": Explanation("Its key was used before, and what it stood for is gone", "Use a new key."),
     "message.undecided": Explanation("A hook below it repeated its own message", "Let the hook ignore that channel."),
     "room_closed": Explanation("The room was closed", "Write to an open room; a closed one takes nothing more."),

@@ -51,7 +51,11 @@ class Journal(Handler):
     async def work(self, work: Work) -> Verdict | None:
         """Bring the message in."""
         row = work.row
-        message = InboundMessage.model_validate_json(row.payload[0])
+        try:
+            message = InboundMessage.model_validate_json(row.payload[0])
+        except ValueError as error:  # it says what a plugin that is gone, or another release, could read
+            log.warning("journaled message %s cannot be read", row.id, exc_info=error)
+            return _again(row, "message.unreadable", f"{type(error).__name__}: {error}")
         room_id = row.payload[1] if len(row.payload) > 1 else None
         wait = 0.0 if self._ports.intake is None else self._ports.intake.admit(message)
         if wait:  # delayed, never refused (PROTOCOL L9)

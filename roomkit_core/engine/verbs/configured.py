@@ -153,7 +153,7 @@ def configured(
     )
     for channel in channels:
         kit.register_channel(channel)
-    _include_app(kit, plan, plans.redact)
+    include_app(kit, plan, plans.redact)
     return Configured(kit, plan)
 
 
@@ -169,14 +169,21 @@ def _chosen(plans: Planning, plan: Plan, kind: str, *leading: Any) -> Any:
     return None if part is None else plans.build(part, *leading)
 
 
-def _include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
-    """Import the modules of the bot, which stand beside the file, and register what is marked in them."""
+def include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
+    """Import the modules of the bot, which stand beside the file, and register what is marked in them.
+
+    Raises:
+        ConfigError: With all mistakes in all of them.
+    """
     try:
         kit.include(*plan.kit.app, folder=plan.document.path.resolve().parent)
     except HookError as error:
         problems = [one if one.key else _at_app(plan, one, redact) for one in error.problems]
         text = redact(str(error)) if not problems else ""
-        raise ConfigError(text, problems=problems, code="config.app") from error
+    else:
+        return
+    # Not from the other one, whose text may hold a secret.
+    raise ConfigError(text, problems=problems, code="config.app")
 
 
 def _at_app(plan: Plan, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
