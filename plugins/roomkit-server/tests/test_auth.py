@@ -13,9 +13,10 @@ import pytest
 from anyio import create_task_group
 from websockets.asyncio.client import connect
 
-from roomkit_core import AuthRequest, ConfigError, RoomKit
+from roomkit_core import AuthRequest, ConfigError, RoomKit, RouteSpec
 from roomkit_server.app import create_app
 from roomkit_server.auth import FunctionAuth, Person, TokenAuth
+from roomkit_server.errors import ServerError
 from roomkit_server.serve import serve
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]  # uvicorn needs it
@@ -162,3 +163,16 @@ async def test_a_token_that_is_too_short_is_a_mistake(with_a_short_token: Path) 
     with pytest.raises(ConfigError, match=r"channels.web.auth.people.bob.token.*at least 16") as caught:
         RoomKit.from_config(with_a_short_token, environ={"ANN": ANN})
     assert "tiny" not in str(caught.value)
+
+
+async def test_a_route_that_nobody_guards_is_not_served_and_open_pages_do_not_count_as_authentication() -> None:
+    async def nobody(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("nobody calls")
+
+    kit = RoomKit()
+    with pytest.raises(ServerError) as refused:
+        create_app(kit, routes=[(RouteSpec("/secret", lambda kit: nobody), nobody)])
+    open_to_all = create_app(kit, routes=[(RouteSpec("/page", lambda kit: nobody, auth="none"), nobody)])
+
+    assert refused.value.code == "server.no_authentication"
+    assert not open_to_all.state.authenticated

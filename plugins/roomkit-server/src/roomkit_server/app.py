@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Scope
 
 from roomkit_core import Health
 from roomkit_core.plugin import RouteSpec
+from roomkit_server.errors import ServerError
 from roomkit_server.hosts import HostCheck
 
 PAGE = Path(__file__).parent / "page"
@@ -79,7 +80,11 @@ def create_app(
     """
     if websocket is not None:
         routes = [(RouteSpec("/ws", lambda kit: websocket, auth="route"), websocket), *routes]
-    authenticated = bool(routes) and all(_asks_who(spec, application) for spec, application in routes)
+    _refuse_unguarded(spec for spec, _ in routes)
+    asking = [
+        bool(getattr(application, "authenticated", False)) for spec, application in routes if spec.auth == "route"
+    ]
+    authenticated = bool(asking) and all(asking)
     table: list[BaseRoute] = [Route("/healthz", _alive(kit)), Route("/readyz", _ready(kit))]
     for spec, application in routes:
         table += [Route(spec.path, application), WebSocketRoute(spec.path, application), Mount(spec.path, application)]
@@ -96,9 +101,15 @@ def create_app(
     return app
 
 
-def _asks_who(spec: RouteSpec, application: ASGIApp) -> bool:
-    """Whether nobody gets to the route without being asked who they are, or anybody may come."""
-    return spec.auth == "none" or (spec.auth == "route" and bool(getattr(application, "authenticated", False)))
+def _refuse_unguarded(specs: Iterable[RouteSpec]) -> None:
+    """A route that leaves it to the server to ask who comes is not served by one that asks nobody."""
+    for spec in specs:
+        if spec.auth == "server":
+            raise ServerError(
+                f"the route {spec.path} wants the server to authenticate its clients, and this one cannot",
+                code="server.no_authentication",
+                hint="Declare auth='route' if it asks by itself, or auth='none' if everybody may come.",
+            )
 
 
 class _Static(StaticFiles):

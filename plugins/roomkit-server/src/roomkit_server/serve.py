@@ -18,16 +18,10 @@ from anyio import TASK_STATUS_IGNORED, CancelScope, Event, create_task_group
 from anyio.abc import TaskStatus
 from starlette.applications import Starlette
 
-from roomkit_core.errors import RoomKitError
+from roomkit_server.errors import ServerError as ServerError
 
 MAX_MESSAGE = 256 * 1024  # bytes of one message on a socket; protocols have lower limits of their own
 GRACE = 5  # seconds in which connections end when the server stops
-
-
-class ServerError(RoomKitError):
-    """The server cannot run like this."""
-
-    default_code = "server.failed"
 
 
 def run(app: Starlette, host: str = "127.0.0.1", port: int = 8080) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from anyio import fail_after
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from roomkit_core import AuthCallback, AuthRequest
 from roomkit_core.errors import RoomKitError
@@ -16,6 +19,7 @@ from roomkit_websocket.protocol import Join, ProtocolError
 
 Scope = dict[str, Any]
 
+log = logging.getLogger("roomkit.websocket")
 
 READ, WRITE = "read", "write"
 BOTH = frozenset({READ, WRITE})
@@ -59,14 +63,10 @@ async def admit(scope: Scope, join: Join, authenticate: Authenticate | None, ope
     """Let a client in.
 
     Raises:
-        TimeoutError: It was not said in time who it is.
-        RoomKitError: ``auth.refused``, ``auth.scope``, ``room.forbidden``, or what ``open_room`` raises.
+        RoomKitError: ``auth.refused``, ``auth.scope``, ``room.forbidden``, or what ``open_room`` raises;
+            ``server.error``, retryable: it cannot be said now who it is.
     """
-    if authenticate is None:
-        visitor = guest(join)
-    else:
-        with fail_after(PATIENCE):
-            visitor = _known(await authenticate(scope, join), join)
+    visitor = guest(join) if authenticate is None else _known(await _answer(authenticate, scope, join), join)
     if READ not in visitor.scopes:
         raise RoomKitError("you may not read here", code="auth.scope")
     if visitor.rooms is not None and not any(fnmatchcase(join.room, pattern) for pattern in visitor.rooms):
@@ -102,12 +102,42 @@ def guest(join: Join) -> Visitor:
     return Visitor("guest-" + hashlib.sha256(join.client.encode()).hexdigest()[:24], join.name)
 
 
+Right = Literal["read", "write"]
+
+
+class _Known(BaseModel):
+    """What authentication may answer. Strict: what does not fit exactly lets nobody in."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    participant_id: str = Field(min_length=1)
+    name: str | None = None
+    rooms: list[str] | tuple[str, ...] | set[str] | frozenset[str] | None = None
+    scopes: list[Right] | tuple[Right, ...] | set[Right] | frozenset[Right] | None = None
+
+
+async def _answer(authenticate: Authenticate, scope: Scope, join: Join) -> dict[str, Any] | None:
+    """What the callback says. What it raises is logged without its text, which may hold what the client gave."""
+    try:
+        with fail_after(PATIENCE):
+            return await authenticate(scope, join)
+    except RoomKitError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        log.error("authentication failed with %s at %s:%s", type(error).__name__, last.filename, last.lineno)
+    raise RoomKitError("it cannot be said now who you are", code="server.error", retryable=True)
+
+
 def _known(answer: dict[str, Any] | None, join: Join) -> Visitor:
     if answer is None:
         raise RoomKitError("the server does not know you", code="auth.refused")
-    metadata = dict(answer)
-    participant_id = str(metadata.pop("participant_id"))
-    name = metadata.pop("name", None) or join.name
-    rooms = metadata.pop("rooms", None)
-    scopes = frozenset(metadata.pop("scopes", None) or BOTH)
-    return Visitor(participant_id, name, None if rooms is None else tuple(rooms), scopes, metadata)
+    try:
+        known = _Known.model_validate(answer)
+    except ValidationError as error:
+        misfits = {".".join(map(str, found["loc"])) or "all of it" for found in error.errors()}
+        log.error("what authentication answers does not fit: %s", ", ".join(sorted(misfits)))
+        raise RoomKitError("the server does not know you", code="auth.refused") from None
+    scopes = BOTH if known.scopes is None else frozenset(known.scopes)
+    rooms = None if known.rooms is None else tuple(known.rooms)
+    return Visitor(known.participant_id, known.name or join.name, rooms, scopes, dict(known.model_extra or {}))
