@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import getpass
-from contextlib import suppress
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from roomkit_core.builtin.bot import seat_bots
 from roomkit_core.builtin.memory.store import InMemoryStore
@@ -60,7 +63,7 @@ def chat(
     terminal = Terminal(f"{who}> ")
     kit = make_kit(config, app or [], store)
     visit = Visit(kit, _channel_of(kit), room, who, terminal)
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(kit):
+    with _portal() as portal, portal.wrap_async_context_manager(kit):
         with suppress(KeyboardInterrupt):  # what is under way ends with the kit
             portal.call(visit.come_in)
             for line in terminal.lines():
@@ -71,6 +74,29 @@ def chat(
     if owed:
         typer.echo(f"{owed} of what was said are not done: they wait for another try.", err=True)
         raise typer.Exit(OWED)
+
+
+@contextmanager
+def _portal() -> Iterator[BlockingPortal]:
+    """A thread for the kit. No Ctrl+C goes to it or to threads that it starts: it has to wake who waits for keys."""
+    with ExitStack() as stack:
+        former = _hold_interrupts()
+        try:
+            portal = stack.enter_context(start_blocking_portal())
+        finally:
+            _let_interrupts(former)
+        yield portal
+
+
+def _hold_interrupts() -> set[int] | None:
+    if sys.platform == "win32":  # there the main thread gets them all
+        return None
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}))
+
+
+def _let_interrupts(former: set[int] | None) -> None:
+    if sys.platform != "win32" and former is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def make_kit(config: str, app: list[str], store: str) -> RoomKit:

@@ -216,7 +216,9 @@ def test_on_a_terminal_the_prompt_comes_back_and_the_arrow_brings_the_last_line(
 def test_an_interrupt_leaves_without_a_traceback(sit_down: Callable[..., Typist]) -> None:
     ann = sit_down("--app", "bot.py", "--store", "memory", "--as", "ann")
     ann.wait_for("ann> ")
-    ann.type("half a line\x03")
+    ann.type("half a line")
+    ann.wait_for("half a line")  # so that the editor waits for keys, and a signal wakes it
+    ann.type("\x03")
 
     assert ann.leaves() == 0
     assert "Traceback" not in ann.seen

@@ -332,7 +332,7 @@ def test_what_is_owed_comes_to_a_true_end_whatever_goes_wrong(
 @pytest.mark.prove
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize(("remains", "examples"), [(InMemory, 400), (InFiles, 100)])
+@pytest.mark.parametrize(("remains", "examples"), [(InMemory, 60), (InFiles, 15)])
 def test_what_is_owed_comes_to_a_true_end_through_thousands_of_faults(
     remains: type[Remains], examples: int, backend: str
 ) -> None:

@@ -188,8 +188,9 @@ class Reference:
             row = row._replace(parts_done=parts_done)
         for name in outcome.provider_ids:
             if name not in row.provider_ids:
-                early, _ = self.early.pop((row.channel_id, name), (("none", None), 0))
-                rank, at = farther(early, (row.receipt_rank, row.receipt_at))
+                rank, at = row.receipt_rank, row.receipt_at
+                if (row.channel_id, name) in self.early:
+                    rank, at = farther(self.early.pop((row.channel_id, name))[0], (rank, at))
                 row = row._replace(provider_ids=(*row.provider_ids, name), receipt_rank=rank, receipt_at=at)
         if outcome.state is IN_FLIGHT:
             self.put(row)
@@ -256,7 +257,7 @@ class Reference:
             and (name == row.provider_key or name in row.provider_ids)
         ]
         if not called:
-            former, _ = self.early.pop((channel_id, name), (("none", None), 0))
+            former, _ = self.early.pop((channel_id, name), ((rank, at), 0))
             self.early[channel_id, name] = (farther(former, (rank, at)), self.now)
             return False
         newest = called[-1]
