@@ -53,3 +53,20 @@ def test_another_bot_is_a_setting(bot_file: Path) -> None:
     bot_file.rename(bot_file.with_name("other.py"))
 
     assert "1 failed, 1 passed" in run(bot_file.parent, 'roomkit_bot = "other.py"')
+
+
+def test_a_run_that_tests_no_bot_loads_no_roomkit(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n\ndef test_it():\n"
+        "    assert not [name for name in sys.modules if name.startswith('roomkit_core')]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_other.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout

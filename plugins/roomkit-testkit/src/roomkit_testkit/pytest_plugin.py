@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from roomkit_testkit.room import Bot, BotRoom, bot_room
+if TYPE_CHECKING:
+    from roomkit_testkit.room import Bot, BotRoom
 
 OPTION: Final = "roomkit_bot"
-_room: Final = pytest.StashKey[BotRoom]()
+_room: Final = pytest.StashKey["BotRoom"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +29,8 @@ def bot(pytestconfig: pytest.Config) -> Bot:
 @pytest.fixture
 async def room(bot: Bot, request: pytest.FixtureRequest) -> AsyncIterator[BotRoom]:
     """A room with the bot; a new one, on a new store, for each test."""
+    from roomkit_testkit.room import bot_room  # with RoomKit, which a run without bots need not load
+
     async with bot_room(bot) as made:
         request.node.stash[_room] = made
         yield made
