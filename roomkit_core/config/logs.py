@@ -24,6 +24,7 @@ CONTEXT: Final = ("room_id", "channel_id", "event_id", "plugin")
 
 _SECTION = ("logging",)
 
+_handlers: list[logging.Handler] = []  # the one that we have added, if any
 _named: set[str] = set()  # loggers whose level we have set, as logging itself for the whole process
 
 
@@ -59,10 +60,10 @@ def _apply(section: LoggingSection) -> None:
             raise ConfigError(f"cannot write the log to {section.file}: {error.strerror}") from error
     handler.setFormatter(JsonLines() if section.format == "json" else TextLines())
     root = logging.getLogger()
-    for former in [former for former in root.handlers if getattr(former, "is_roomkit", False)]:
+    for former in _handlers:
         root.removeHandler(former)
         former.close()
-    handler.is_roomkit = True  # type: ignore[attr-defined]
+    _handlers[:] = [handler]
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     for name in _named:

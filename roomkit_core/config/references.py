@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from roomkit_core.config.document import Document, Keys
@@ -73,8 +72,8 @@ class References:
         return found
 
     def _of_file(self, name: str, keys: Keys) -> str | None:
-        path = Path(os.path.expanduser(name))  # noqa: PTH111 (before it is joined)
-        path = self._document.path.parent / path
+        # Path.expanduser raises for a user that is not there; this leaves the name as it is, and the file is missing.
+        path = self._document.path.parent / os.path.expanduser(name)  # noqa: PTH111
         try:
             return path.read_text(encoding="utf-8").rstrip("\r\n")
         except FileNotFoundError:

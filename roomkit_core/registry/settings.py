@@ -27,14 +27,14 @@ def settings_of(record: PluginRecord) -> Any:
 def make_settings(model: str, given: Mapping[str, object]) -> Any:
     """What the model of that name makes of the given settings. Raises :class:`Refused` as :func:`settings_of`."""
     try:
-        make = import_name(model)
+        make: Any = import_name(model)  # whatever it is, it said that it is to be called
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # as in the loader: sys.exit() in a module is that module's failure
         hint = f"the model of its settings cannot be imported from {model}: {describe(error)}"
         raise Refused(PluginState.CONFIG_ERROR, hint) from error
     try:
-        return make(**given)  # type: ignore[operator]  # whatever it is, it said that it is to be called
+        return make(**given)
     except Exception as error:
         hint = f"its settings are not valid: {_without_values(error)}"
         raise Refused(PluginState.CONFIG_ERROR, hint) from ConfigError(hint)

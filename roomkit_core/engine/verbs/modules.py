@@ -99,7 +99,7 @@ def forget(names: Iterable[str]) -> dict[str, ModuleType]:
     for name in names:
         file = file_of(name)
         if file is not None:
-            with suppress(OSError, NotImplementedError):
+            with suppress(OSError, NotImplementedError):  # there is none, or this Python writes none
                 Path(cache_from_source(str(file))).unlink()
         if name in sys.modules:
             former[name] = sys.modules.pop(name)

@@ -83,5 +83,5 @@ async def settle() -> None:
 
 
 def _may_run(task: asyncio.Task[object]) -> bool:
-    waiter = task._fut_waiter  # type: ignore[attr-defined]
+    waiter = task._fut_waiter  # type: ignore[attr-defined]  # asyncio has no public way to ask what it waits for
     return waiter is None or waiter.done()
