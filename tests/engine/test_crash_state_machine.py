@@ -101,6 +101,7 @@ class CrashMachine(RoomsMachine):
     """The verbs, and processes that die."""
 
     remains: type[Remains]
+    logs: tuple[list[Any], list[Any], list[Any], list[Any], list[Any]]
     is_doomed = False
 
     @initialize()
@@ -113,6 +114,7 @@ class CrashMachine(RoomsMachine):
     def begin(self, store: ConversationStore, **options: Any) -> None:
         self.clock = ManualClock()
         self.stores = self.remains(self.clock)
+        self.logs = [], [], [], [], []
         self.store = self.stores.first()
         super().begin(self.store, clock=self.clock)
 
@@ -138,10 +140,14 @@ class CrashMachine(RoomsMachine):
         dead, running = self.kit, self.running
         self.store = store
         super().begin(store, clock=self.clock)
-        self.sms.sent, self.mail.sent, self.ai.asked, self.web.seen, self.web.got = self.logs
         self.portal.call(dead.close, 0.0)
         running.cancel()
         self.portal.call(self._catch_up)
+
+    async def _make(self, store: ConversationStore, options: dict[str, Any]) -> None:
+        """What the dead process told is remembered before the next one starts, for it tells what is owed at once."""
+        self.sms.sent, self.mail.sent, self.ai.asked, self.web.seen, self.web.got = self.logs
+        await super()._make(store, options)
 
     async def _catch_up(self) -> None:
         for _ in range(20):
