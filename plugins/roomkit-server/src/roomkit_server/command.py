@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +14,7 @@ from roomkit_core import RoomKit, configure_logging
 from roomkit_server.app import PAGE, create_app
 from roomkit_server.serve import run
 from roomkit_server.settings import ServerSettings
+from roomkit_server.watch import Watch
 
 
 def serve(
@@ -19,6 +23,9 @@ def serve(
     ] = "roomkit.toml",
     host: Annotated[str | None, typer.Option(help="Listen on this interface instead of the configured one.")] = None,
     port: Annotated[int | None, typer.Option(help="Listen on this port instead of the configured one.")] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Take over a changed bot, and start anew when the configuration changed.")
+    ] = False,
 ) -> None:
     """Run the bot of a roomkit.toml behind a web server, until Ctrl+C or SIGTERM.
 
@@ -36,4 +43,12 @@ def serve(
     )
     gc.collect()
     gc.freeze()  # what is there now stays: no collection looks at it again
-    run(app, settings.host if host is None else host, settings.port if port is None else port)
+    watch = Watch(kit, Path(config)) if reload else None
+    run(
+        app,
+        settings.host if host is None else host,
+        settings.port if port is None else port,
+        until=None if watch is None else watch.until_configured_anew,
+    )
+    if watch is not None and watch.starts_anew:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # modules and plugins come as they are now

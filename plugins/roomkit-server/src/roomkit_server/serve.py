@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,16 +24,46 @@ MAX_MESSAGE = 256 * 1024  # bytes of one message on a socket; protocols have low
 GRACE = 5  # seconds in which connections end when the server stops
 
 
-def run(app: Starlette, host: str = "127.0.0.1", port: int = 8080) -> None:
+def run(
+    app: Starlette,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    until: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Serve until Ctrl+C or SIGTERM; the blocking form of :func:`serve`.
+
+    Args:
+        app: What is served.
+        host: The interface.
+        port: The port.
+        until: Runs beside it; when it returns, the server stops, too.
 
     Raises:
         SystemExit: It cannot be served like this; one line on standard error says why and what to do.
     """
     try:
-        anyio.run(serve, app, host, port)
+        anyio.run(_serve_until, app, host, port, until)
     except ServerError as error:
         raise SystemExit(f"{error}. {error.hint}") from None
+
+
+async def _serve_until(app: Starlette, host: str, port: int, until: Callable[[], Awaitable[None]] | None) -> None:
+    async def wait(until: Callable[[], Awaitable[None]]) -> None:
+        await until()
+        tasks.cancel_scope.cancel()
+
+    failed: ServerError | None = None  # raised outside of the group, which would wrap it
+    async with create_task_group() as tasks:
+        if until is not None:
+            tasks.start_soon(wait, until)
+        try:
+            await serve(app, host, port)
+        except ServerError as error:
+            failed = error
+        tasks.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
 
 
 async def serve(
