@@ -43,13 +43,13 @@ async def answer(event, context, kit):
 
 
 class Server:
-    """``roomkit serve --reload`` in a folder, and what it prints."""
+    """``roomkit serve`` in a folder, and what it prints."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self._lines: Queue[str] = Queue()
         self.told: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "roomkit_core.cli", "serve", "--port", "0", "--reload", *options],
+            [sys.executable, "-m", "roomkit_core.cli", "serve", "--port", "0", *options],
             cwd=folder,
             env={**os.environ, "COLUMNS": "400"},
             stdout=subprocess.PIPE,
@@ -95,7 +95,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[Server]:
-    server = Server(folder)
+    server = Server(folder, "--reload")
     yield server
     server.end()
 
@@ -170,3 +170,15 @@ def test_a_new_configuration_starts_the_server_anew_and_a_wrong_one_does_not(fol
     with join(server.address()) as client:
         assert answer(client, "two") == "other two"
     assert server.end() == 0
+
+
+@pytest.mark.parametrize(("options", "is_frozen"), [((), True), (("--reload",), False)])
+def test_the_collector_leaves_alone_what_stays(folder: Path, options: tuple[str, ...], is_frozen: bool) -> None:
+    words = "import gc\n\nclass Word:\n    def __str__(self): return str(gc.get_freeze_count())\n\nWORD = Word()\n"
+    (folder / "words.py").write_text(words)
+    server = Server(folder, *options)
+    try:
+        with join(server.address()) as client:
+            assert (int(answer(client, "many").split()[0]) > 1_000) is is_frozen
+    finally:
+        server.end()

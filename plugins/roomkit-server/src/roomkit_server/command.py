@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,7 @@ import typer
 
 from roomkit_core import RoomKit, configure_logging
 from roomkit_server.app import PAGE, create_app
+from roomkit_server.collecting import settle
 from roomkit_server.serve import run
 from roomkit_server.settings import ServerSettings
 from roomkit_server.watch import Watch
@@ -41,13 +42,12 @@ def serve(
         static=PAGE if settings.page else None,
         hosts=settings.hosts,
     )
-    gc.collect()
-    gc.freeze()  # what is there now stays: no collection looks at it again
     watch = Watch(kit, Path(config)) if reload else None
     run(
         app,
         settings.host if host is None else host,
         settings.port if port is None else port,
+        on_start=partial(settle, is_replaced=reload),
         until=None if watch is None else watch.until_configured_anew,
     )
     if watch is not None and watch.starts_anew:

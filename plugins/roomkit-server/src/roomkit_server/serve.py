@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -29,6 +30,7 @@ def run(
     host: str = "127.0.0.1",
     port: int = 8080,
     *,
+    on_start: Callable[[], None] | None = None,
     until: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serve until Ctrl+C or SIGTERM; the blocking form of :func:`serve`.
@@ -37,18 +39,19 @@ def run(
         app: What is served.
         host: The interface.
         port: The port.
+        on_start: Called once, when the application has started.
         until: Runs beside it; when it returns, the server stops, too.
 
     Raises:
         SystemExit: It cannot be served like this; one line on standard error says why and what to do.
     """
     try:
-        anyio.run(_serve_until, app, host, port, until)
+        anyio.run(_serve_until, partial(serve, app, host, port, on_start=on_start), until)
     except ServerError as error:
         raise SystemExit(f"{error}. {error.hint}") from None
 
 
-async def _serve_until(app: Starlette, host: str, port: int, until: Callable[[], Awaitable[None]] | None) -> None:
+async def _serve_until(serving: Callable[[], Awaitable[None]], until: Callable[[], Awaitable[None]] | None) -> None:
     async def wait(until: Callable[[], Awaitable[None]]) -> None:
         await until()
         tasks.cancel_scope.cancel()
@@ -58,7 +61,7 @@ async def _serve_until(app: Starlette, host: str, port: int, until: Callable[[],
         if until is not None:
             tasks.start_soon(wait, until)
         try:
-            await serve(app, host, port)
+            await serving()
         except ServerError as error:
             failed = error
         tasks.cancel_scope.cancel()
@@ -71,6 +74,7 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     *,
+    on_start: Callable[[], None] | None = None,
     task_status: TaskStatus[str] = TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``app`` until it is cancelled or the process gets SIGINT or SIGTERM; prints the address when it listens.
@@ -82,6 +86,7 @@ async def serve(
         app: What :func:`roomkit_server.app.create_app` made.
         host: The interface; a loopback address unless the application authenticates its clients.
         port: The port; 0 for any that is free.
+        on_start: Called once, when the application has started.
         task_status: Receives the address: ``url = await tasks.start(serve, app)``.
 
     Raises:
@@ -90,7 +95,7 @@ async def serve(
     """
     _check_who_may_connect(app, host)
     listener = _listen(host, port)
-    server = _Server(app, listener, task_status)
+    server = _Server(app, listener, on_start, task_status)
     ended = Event()
     try:
         async with create_task_group() as tasks:
@@ -112,7 +117,13 @@ async def serve(
 class _Server(uvicorn.Server):
     """Uvicorn without its own signal handlers, which would take those of the host program away."""
 
-    def __init__(self, app: Starlette, listener: socket.socket, task_status: TaskStatus[str]) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        listener: socket.socket,
+        on_start: Callable[[], None] | None,
+        task_status: TaskStatus[str],
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -126,6 +137,7 @@ class _Server(uvicorn.Server):
             )
         )
         self._listener = listener
+        self._on_start = on_start
         self._task_status = task_status
 
     @contextmanager
@@ -144,6 +156,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            if self._on_start is not None:
+                self._on_start()
             host, port = self._listener.getsockname()[:2]
             url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
             sys.stdout.write(f"RoomKit listens on {url} (Ctrl+C stops it)\n")
