@@ -41,12 +41,17 @@ def serve(
         routes=[(route, application) for route, application in routes if application is not None],
         static=PAGE if settings.page else None,
         hosts=settings.hosts,
+        public_url=settings.public_url,
+        origins=settings.allowed_origins,
+        auth=settings.auth,
+        limits=settings.limits,
     )
     watch = Watch(kit, Path(config)) if reload else None
     run(
         app,
         settings.host if host is None else host,
         settings.port if port is None else port,
+        limits=settings.limits,
         on_start=partial(settle, is_replaced=reload),
         until=None if watch is None else watch.until_configured_anew,
     )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from anyio import CancelScope, create_task_group, fail_after, move_on_after
 
 from roomkit_core.errors import RoomKitError
+from roomkit_core.interfaces.auth import SUBPROTOCOL, offers_subprotocol
 from roomkit_core.models.message import InboundMessage
 from roomkit_websocket import protocol
-from roomkit_websocket.admission import WRITE, Visitor, admit
+from roomkit_websocket.admission import WRITE, Visitor, admit, check_organization
 from roomkit_websocket.clients import ClientGone
 from roomkit_websocket.protocol import Join, Ping, ProtocolError, Send
 from roomkit_websocket.reading import Reading
@@ -45,10 +46,12 @@ class Session:
         try:
             if (await self._receive())["type"] != "websocket.connect":
                 return
-            await self._send({"type": "websocket.accept"})
+            await self._send({"type": "websocket.accept", "subprotocol": self._subprotocol()})
             join = await self._expect_join()
             if join is not None:
                 visitor = await admit(self._scope, join, self._app.authenticate, self._app.open_room)
+                if visitor.organization_id is not None:
+                    check_organization(visitor, await self._app.kit.get_room(join.room))
                 await self._serve(join, visitor)
         except ClientGone:
             return
@@ -62,6 +65,9 @@ class Session:
             await self._transmit(message)
         except OSError as error:  # what ASGI says of a client that has disconnected
             raise ClientGone from error
+
+    def _subprotocol(self) -> str | None:
+        return SUBPROTOCOL if offers_subprotocol(self._scope) else None
 
     # ------------------------------------------------------------------------------------------------ coming in
 
