@@ -25,6 +25,7 @@ log = logging.getLogger("roomkit.websocket")
 
 COME_BACK = 1013  # close code "try again later"
 STAY_AWAY = 1008  # close code "policy violation": the same again would be refused again
+UNKNOWN = 4401  # as HTTP's 401: the server does not know who this is
 LAST_WORDS = 1.0  # seconds for saying goodbye to somebody who may not be listening
 
 
@@ -171,10 +172,15 @@ class Session:
         with move_on_after(LAST_WORDS):
             try:
                 await self._send(protocol.error_message(error, fatal=True))
-                code = COME_BACK if error.retryable else STAY_AWAY
-                await self._send({"type": "websocket.close", "code": code, "reason": error.code})
+                await self._send({"type": "websocket.close", "code": _close_code(error), "reason": error.code})
             except (ClientGone, RuntimeError):  # it left first; a server may call that an error in the sequence
                 log.debug("the client left before it could be told %s", error.code)
+
+
+def _close_code(error: RoomKitError) -> int:
+    if error.code == "auth.refused":
+        return UNKNOWN
+    return COME_BACK if error.retryable else STAY_AWAY
 
 
 def _explained(error: Exception) -> RoomKitError:
