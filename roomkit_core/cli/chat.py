@@ -163,19 +163,30 @@ class Visit:
         self._room = room_id
         self._who = who
         self._terminal = terminal
+        self._before: frozenset[str] = frozenset()
+        self._meanwhile: list[RoomEvent] | None = []
 
     async def come_in(self) -> None:
-        """Make the room ready, show what was said before, and listen."""
+        """Make the room ready, listen, and show what was said before and then what is said meanwhile.
+
+        What a killed process has left owed is answered as soon as the kit runs. So this listens before it reads: an
+        answer that comes between the two would be in neither. One that is in both is shown once.
+        """
         kit, channel_id = self._kit, self._channel.channel_id
         await kit.create_room(self._room, exist_ok=True)
         await seat_bots(kit, self._room)
         if channel_id not in {binding.channel_id for binding in await kit.list_bindings(self._room)}:
             await kit.attach_channel(self._room, channel_id)
-        for event in await self._before():
-            self._show(event)
         self._channel.listen(self._room, self._hear)
+        before = await self._history()
+        self._before = frozenset(event.id for event in before)
+        for event in before:
+            self._show(event)
+        meanwhile, self._meanwhile = self._meanwhile or [], None
+        for event in meanwhile:
+            self._hear(event)
 
-    async def _before(self) -> tuple[RoomEvent, ...]:
+    async def _history(self) -> tuple[RoomEvent, ...]:
         viewer = self._channel.channel_id
         start = (await self._kit.rooms.read(self._room, viewer=viewer, limit=1)).cursor
         last = (await self._kit.get_room(self._room)).latest_index
@@ -201,7 +212,11 @@ class Visit:
         return len(rows)
 
     def _hear(self, event: RoomEvent) -> None:
-        if event.source.channel_id != self._channel.channel_id or event.source.participant_id != self._who:
+        if self._meanwhile is not None:
+            self._meanwhile.append(event)
+        elif event.id in self._before:
+            pass  # it was committed before it was read, and told after that
+        elif event.source.channel_id != self._channel.channel_id or event.source.participant_id != self._who:
             self._show(event)
 
     def _show(self, event: RoomEvent) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -13,8 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from roomkit_core import ChannelType, EventSource, RoomEvent, TextContent
+from roomkit_core import (
+    BotChannel,
+    ChannelType,
+    Cursor,
+    EventSource,
+    Page,
+    RoomEvent,
+    RoomKit,
+    TerminalChannel,
+    TextContent,
+)
+from roomkit_core.cli.chat import Visit
 from roomkit_core.cli.shown import harmless, line_of
+from roomkit_core.cli.terminal import Terminal
 
 BOT = """
 from roomkit_core import HookResult, TextContent, hook
@@ -93,6 +106,21 @@ def test_an_answer_that_is_still_owed_is_an_exit_code_and_comes_with_the_next_ch
     assert "1 of what was said are not done" in done.stderr
 
 
+def test_what_a_killed_process_left_owed_is_answered_in_the_next_chat(folder: Path) -> None:
+    deadly = """    if event.content.body == "die" and not Path("died").exists():
+        Path("died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if event.source"""
+    imports = "import os, signal\nfrom pathlib import Path\n"
+    (folder / "bot.py").write_text(imports + BOT.replace("    if event.source", deadly))
+    killed = chat(folder, "die\n", "--app", "bot.py", "--as", "ann")
+    done = chat(folder, "hello\n", "--app", "bot.py", "--as", "ann")
+
+    assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "ann: die")
+    assert sorted(done.stdout.splitlines()[1:]) == ["bot: You said: die", "bot: You said: hello"]
+
+
 def test_mistakes_of_the_bot_are_told_and_end_the_command(folder: Path) -> None:
     (folder / "bot.py").write_text("from roomkit_core import hook\n\n@hook('befor_broadcast')\ndef f(e, c): ...\n")
     done = chat(folder, "hi\n", "--app", "bot.py")
@@ -100,6 +128,62 @@ def test_mistakes_of_the_bot_are_told_and_end_the_command(folder: Path) -> None:
     assert done.returncode == 2
     assert "bot.py:3: f: there is no trigger 'befor_broadcast'. Did you mean 'before_broadcast'?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# ------------------------------------------------------------------------------------------------- coming in
+
+
+class Screen(Terminal):
+    """A terminal whose lines are kept."""
+
+    def __init__(self) -> None:
+        super().__init__("> ")
+        self.shown: list[str] = []
+
+    def show(self, line: str) -> None:
+        self.shown.append(line)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_what_is_said_while_the_history_is_read_is_shown_once_and_in_order(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with RoomKit() as kit:
+        terminal, screen = TerminalChannel(), Screen()
+        for channel in (terminal, BotChannel("bot")):
+            kit.register_channel(channel)
+        visit = Visit(kit, terminal, "r", "ann", screen)
+        await visit.come_in()
+        await kit.send_event("r", "bot", TextContent(body="first"))
+        read = kit.rooms.read
+        answers = iter(["second", "third"])  # as many as there are reads
+
+        async def busy(room_id: str, *, viewer: str, after: Cursor | None = None, limit: int = 100) -> Page:
+            page = await read(room_id, viewer=viewer, after=after, limit=limit)
+            await kit.send_event("r", "bot", TextContent(body=next(answers)))
+            return page if moment == "after" else await read(room_id, viewer=viewer, after=after, limit=limit)
+
+        monkeypatch.setattr(kit.rooms, "read", busy)
+        screen.shown.clear()
+        await Visit(kit, terminal, "r", "ann", screen).come_in()
+        await kit.idle()
+        await kit.send_event("r", "bot", TextContent(body="fourth"))
+        await kit.idle()
+
+        assert screen.shown == ["bot: first", "bot: second", "bot: third", "bot: fourth"]
+
+
+async def test_an_event_that_is_told_after_it_was_read_is_not_shown_again() -> None:
+    async with RoomKit() as kit:
+        terminal, screen = TerminalChannel(), Screen()
+        kit.register_channel(terminal)
+        await Visit(kit, terminal, "r", "ann", Screen()).come_in()
+        event = await kit.send_event("r", "bot", TextContent(body="once"))
+        await Visit(kit, terminal, "r", "ann", screen).come_in()
+        terminal.on_hint("r", event, Cursor("any", event.index))
+        await terminal.drain()
+
+        assert screen.shown == ["bot: once"]
 
 
 # ------------------------------------------------------------------------------------------------- what is shown
