@@ -17,10 +17,12 @@ from roomkit_core.builtin.bot import seat_bots
 from roomkit_core.builtin.memory.store import InMemoryStore
 from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.builtin.terminal import TerminalChannel
+from roomkit_core.cli.configuration import kit_of_file
 from roomkit_core.cli.lists import DEFAULT_CONFIG, ConfigPath
 from roomkit_core.cli.session import DEFAULT_STORE, command
 from roomkit_core.cli.shown import line_of
 from roomkit_core.cli.terminal import Terminal
+from roomkit_core.config.logs import configure_logging
 from roomkit_core.errors import ConfigError, HookError
 from roomkit_core.interfaces.kit import Wait
 from roomkit_core.interfaces.store import ConversationStore
@@ -100,14 +102,15 @@ def _let_interrupts(former: set[int] | None) -> None:
 
 
 def make_kit(config: str, app: list[str], store: str) -> RoomKit:
-    """The kit of the configuration, or without one a kit on a file.
+    """The kit of the configuration, or without one a kit on a file; logging is set up for it.
 
     Raises:
         ConfigError: The configuration is wrong, or a bot that is named has mistakes.
     """
     if Path(config).exists() or config != DEFAULT_CONFIG:
-        kit = RoomKit.from_config(config)
+        kit = kit_of_file(config)
     else:
+        configure_logging()
         kit = RoomKit(_store(store))
     try:
         kit.include(*app, folder=Path.cwd())

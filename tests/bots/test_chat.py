@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -53,11 +54,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "roomkit_core.cli", "chat", *arguments]
+    return [sys.executable, "-m", "roomkit_core.cli", *arguments]
 
 
 def chat(folder: Path, said: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The end of a chat on a pipe."""
+    return run(folder, "chat", *arguments, said=said)
+
+
+def run(folder: Path, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    """The end of a command whose tables have room."""
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("ROOMKIT_")}
     return subprocess.run(
         command(*arguments),
@@ -66,7 +72,7 @@ def chat(folder: Path, said: str, *arguments: str) -> subprocess.CompletedProces
         text=True,
         cwd=folder,
         timeout=PATIENCE,
-        env=surroundings,
+        env={**surroundings, "COLUMNS": "400"},
         check=False,
     )
 
@@ -104,6 +110,31 @@ def test_an_answer_that_is_still_owed_is_an_exit_code_and_comes_with_the_next_ch
 
     assert done.returncode == 1
     assert "1 of what was said are not done" in done.stderr
+
+
+def test_what_is_logged_goes_where_the_configuration_says(folder: Path) -> None:
+    loud = "import logging\n" + BOT.replace(
+        "    if event.source", "    logging.getLogger('bot').debug('asked')\n    if event.source"
+    )
+    (folder / "bot.py").write_text(loud)
+    (folder / "roomkit.toml").write_text(
+        '[roomkit]\napp = ["bot"]\n[logging]\nformat = "json"\nlevel = "debug"\nfile = "bot.log"\n'
+    )
+    done = chat(folder, "hi\n")
+    told = [json.loads(line) for line in (folder / "bot.log").read_text(encoding="utf-8").splitlines()]
+
+    assert (done.stdout, done.stderr) == ("bot: You said: hi\n", "")
+    assert ("debug", "bot", "asked") in [(line["level"], line["logger"], line["message"]) for line in told]
+
+
+@pytest.mark.parametrize("verb", ["chat", "serve"])
+def test_mistakes_about_logging_are_told_with_all_others(folder: Path, verb: str) -> None:
+    (folder / "roomkit.toml").write_text('[logging]\nlevel = "loud"\n[channels.bot]\nuse = "bott"\n')
+    done = run(folder, verb)
+
+    assert done.returncode == 2
+    assert "logging.level" in done.stderr
+    assert "channels.bot.use" in done.stderr
 
 
 def test_what_a_killed_process_left_owed_is_answered_in_the_next_chat(folder: Path) -> None:
@@ -224,7 +255,7 @@ class Typist:
         self._main, other = pty.openpty()
         environ = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", OWN_TERMINAL, *command(*arguments)],
+            [sys.executable, "-c", OWN_TERMINAL, *command("chat", *arguments)],
             stdin=other,
             stdout=other,
             stderr=other,
@@ -331,15 +362,7 @@ def test_a_changed_bot_answers_the_next_message_and_a_broken_one_is_told(
 def test_the_commands_that_check_a_configuration_look_at_its_bot(folder: Path, verb: tuple[str, ...]) -> None:
     (folder / "roomkit.toml").write_text('[roomkit]\napp = ["bot"]\n')
     (folder / "bot.py").write_text("from roomkit_core import hook\n\n@hook('befor_broadcast')\ndef f(e, c): ...\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "roomkit_core.cli", *verb],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        timeout=PATIENCE,
-        env={**os.environ, "COLUMNS": "400"},
-        check=False,
-    )
+    done = run(folder, *verb)
 
     assert done.returncode == 1
     assert "there is no trigger 'befor_broadcast'" in done.stdout

@@ -18,6 +18,7 @@ from roomkit_core.cli.installed import installed_plugins
 from tests.registry.conftest import make_site as make_site
 from tests.registry.conftest import site as site
 from tests.registry.plugins import Site
+from tests.support.logs import logging_as_before as logging_as_before
 
 Doctor = Callable[..., Result]
 
@@ -249,13 +250,15 @@ def test_live_starts_the_kit_and_asks_each_channel(doctor: Doctor) -> None:
     }
 
 
+@pytest.mark.usefixtures("logging_as_before")
 def test_live_starts_the_kit_of_the_configuration(doctor: Doctor) -> None:
-    Path("roomkit.toml").write_text('[stores.main]\nuse = "sqlite"\n', encoding="utf-8")
+    Path("roomkit.toml").write_text('[stores.main]\nuse = "sqlite"\n[logging]\nfile = "kit.log"\n', encoding="utf-8")
 
     result = doctor("--json", "--live")
 
     assert [(one["status"], one["message"]) for one in found(result, "kit")] == [("fine", "it starts")]
     assert Path("room.db").exists()
+    assert Path("kit.log").exists()
 
 
 def test_live_beside_a_running_server_says_that_it_did_not_start(doctor: Doctor) -> None:

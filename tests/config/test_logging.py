@@ -6,7 +6,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,21 +14,9 @@ import pytest
 
 from roomkit_core import ConfigError, configure_logging
 from tests.config import pager
+from tests.support.logs import logging_as_before as logging_as_before
 
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """Logging belongs to the process: what a test sets up is taken back."""
-    names = ("roomkit", "roomkit.delivery", "elsewhere", "__main__")
-    root = logging.getLogger()
-    handlers, level, levels = root.handlers[:], root.level, {name: logging.getLogger(name).level for name in names}
-    yield
-    for handler in [handler for handler in root.handlers if handler not in handlers]:
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, former in levels.items():
-        logging.getLogger(name).setLevel(former)
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def set_up(folder: Path, text: str) -> Path:
@@ -84,6 +71,17 @@ def test_each_area_has_its_level(tmp_path: Path) -> None:
         ("roomkit.store", "error"),
         ("elsewhere", "error"),
     ]
+
+
+def test_the_modules_of_the_bot_are_as_loud_as_the_kit(tmp_path: Path) -> None:
+    file = tmp_path / "bot.log"
+    text = '[roomkit]\napp = ["bot", "talk.py"]\n[logging]\nfile = "bot.log"\nlevel = "debug"\n'
+    configure_logging(pager.write(tmp_path, text), environ={})
+
+    for name in ("bot", "bot.words", "talk", "elsewhere"):
+        logging.getLogger(name).debug(name)
+
+    assert [line.split()[-1] for line in file.read_text(encoding="utf-8").splitlines()] == ["bot", "bot.words", "talk"]
 
 
 def test_setting_up_again_replaces_what_was_set_up(tmp_path: Path) -> None:
