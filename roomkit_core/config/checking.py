@@ -132,5 +132,14 @@ def _fields(model: type[BaseModel], steps: Keys) -> Iterable[str]:
 
 
 def _meaning(model: type[BaseModel], way: Keys) -> str:
-    field = model.model_fields.get(way[0]) if way else None
-    return LOOK if field is None or not field.description else f"It says: {field.description}"
+    """What the innermost field on the way that is described is for."""
+    text = ""
+    for step in way:
+        field = model.model_fields.get(step)
+        if field is None:
+            break
+        text = field.description or text
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        model = field.annotation
+    return f"It says: {text}" if text else LOOK

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from roomkit_core.builtin import plugin as builtin_plugin
-from roomkit_core.config import Document, Offer, Plan, Planning, read
+from roomkit_core.config import Offer, Plan, Planning, read
 from roomkit_core.config.environment import overlay
+from roomkit_core.config.lists import plugin_lists
 from roomkit_core.errors import ConfigError, ConfigProblem, HookError, PluginError
 from roomkit_core.plugin import Kind
 from roomkit_core.registry import CatalogEntry, PluginRegistry
@@ -104,10 +105,11 @@ def planning(
     """Read a file, and load the plugins that it may use.
 
     Raises:
-        ConfigError: The file cannot be read.
+        ConfigError: The file cannot be read, or it is not clear which plugins it may use.
     """
     document = read(path)
-    registry = PluginRegistry(**_lists(overlay(document, environ, overrides)))
+    lists = plugin_lists(overlay(document, environ, overrides), environ)
+    registry = PluginRegistry(allow=lists.allow, deny=lists.deny)
     registry.load(builtin_plugin)
     registry.discover()
     return Planning(document, environ, Offered(registry), overrides), registry
@@ -190,19 +192,3 @@ def _at_app(plan: Plan, problem: ConfigProblem, redact: Callable[[str], str]) ->
     """A module that cannot be imported: told where it is named."""
     where = "" if problem.line is None else f" ({problem.file}:{problem.line})"
     return plan.document.problem(("roomkit", "app"), redact(problem.what + where), problem.fix)
-
-
-def _lists(document: Document) -> dict[str, Any]:
-    """Which plugins may be loaded; no installed one if that cannot be said, which is told with all other problems."""
-    section = document.data.get("roomkit")
-    lists = section.get("plugins") if isinstance(section, dict) else None
-    if not isinstance(lists, dict):
-        return {}
-    allow, deny = lists.get("allow"), lists.get("deny")
-    if not all(found is None or _is_ids(found) for found in (allow, deny)):
-        return {"allow": ()}
-    return {"allow": allow, "deny": deny or ()}
-
-
-def _is_ids(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
