@@ -40,11 +40,13 @@ def check_configuration(path: str, registry: PluginRegistry) -> Plan:
         ConfigError: With all problems.
     """
     document = read(Path(path))
+    planning = Planning(document, os.environ, Offered(registry))
     try:
-        planning = Planning(document, os.environ, Offered(registry))
         plan = planning.plan()
     except ConfigError as error:
-        _blame_plugins(document, error.problems, registry)
+        # What the file itself has wrong, such as a section that stands there twice, is the fault of no plugin.
+        own = planning.document.problems
+        _blame_plugins(document, [problem for problem in error.problems if problem not in own], registry)
         raise
     include_app(RoomKit(), plan, planning.redact)  # a kit for nothing else: it never starts
     return plan

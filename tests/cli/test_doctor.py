@@ -149,6 +149,22 @@ def test_every_problem_of_the_configuration_is_told_with_line_and_fix(doctor: Do
     assert all(finding["hint"] for finding in told)
 
 
+def test_a_section_that_stands_there_twice_is_the_fault_of_the_file_and_of_no_plugin(doctor: Doctor) -> None:
+    twice = '[channels.bot]\nuse = "bot"\n[channels.web]\nuse = "websocket"\n'
+    Path("roomkit.toml").write_text(twice * 2, encoding="utf-8")
+
+    result = doctor("--json", exit_code=1)
+
+    told = [finding["message"] for finding in found(result, "configuration")]
+    assert [message.partition(": this")[0] for message in told] == [
+        "roomkit.toml:5: channels.bot",
+        "roomkit.toml:7: channels.web",
+    ]
+    assert {finding["status"] for finding in found(result, "plugin builtin") + found(result, "plugin websocket")} == {
+        "fine"
+    }
+
+
 def test_the_store_of_the_configuration_is_looked_at(doctor: Doctor, tmp_path: Path) -> None:
     Path("roomkit.toml").write_text('[stores.main]\nuse = "sqlite"\npath = "data/room.db"\n', encoding="utf-8")
 
