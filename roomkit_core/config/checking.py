@@ -31,11 +31,14 @@ class Checking:
         self.document = document
         self.references = references
         self.problems: list[ConfigProblem] = []
-        self._redact = references.secrecy.redact
+
+    def redact(self, text: str) -> str:
+        """The text without any secret that is known by now."""
+        return self.references.secrecy.redact(text)
 
     def wrong(self, keys: Keys, what: str, fix: str) -> None:
         """Note a problem."""
-        problem = self.document.problem(keys, self._redact(what), self._redact(fix) or LOOK)
+        problem = self.document.problem(keys, self.redact(what), self.redact(fix) or LOOK)
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -94,7 +97,7 @@ class Checking:
                 what = found["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
                 if found["type"] in _FREE_TEXT and is_secret(model, steps):
                     what = "this is not valid"  # who wrote the validator may have repeated a part of the value
-                what = self._redact(what[:1].lower() + what[1:])
+                what = self.redact(what[:1].lower() + what[1:])
                 yield self.document.problem(way, what, _meaning(model, steps))
 
 

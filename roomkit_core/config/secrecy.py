@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -19,8 +20,10 @@ class Secrecy:
         self._values: set[str] = set()
 
     def keep(self, *values: str) -> None:
-        """These are shown nowhere from now on."""
-        self._values.update(value for value in values if len(value) > _SHORT)
+        """These are shown nowhere from now on, nor as messages may have them: quoted by Python or in JSON."""
+        for value in values:
+            forms = (value, repr(value)[1:-1], json.dumps(value)[1:-1])
+            self._values.update(form for form in forms if len(form) > _SHORT)
 
     def redact(self, text: str) -> str:
         """The text without any of them."""

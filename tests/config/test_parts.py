@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -179,20 +180,75 @@ def test_a_part_that_cannot_be_had_is_told_where_it_is_asked_for(problems: Probl
     assert [found for found in problems(text) if found.startswith(problem)], problems(text)
 
 
-def test_whatever_cannot_be_made_is_told_together(problems: Problems) -> None:
-    closed = """
+ACCOUNT = """
 [channels.{0}]
 use = "pager"
 number = "1"
-provider = {{ use = "beeper", account = "closed", token = "canary-of-{0}" }}
+provider = {{ use = "beeper", account = "{1}", token = "canary-of-{0}" }}
 """
 
-    found = problems(closed.format("a") + closed.format("b"))
 
+def test_whatever_cannot_be_made_is_told_together(problems: Problems, site: Site) -> None:
+    found = problems(ACCOUNT.format("a", "closed") + ACCOUNT.format("b", "closed"))
+
+    place = f"{site.path / 'pager_parts.py'}:{pager.line_of('raise RuntimeError')}"
     assert found == [
-        "5 channels.a.provider: provider 'a' cannot be made: RuntimeError: no login with ***",
-        "10 channels.b.provider: provider 'b' cannot be made: RuntimeError: no login with ***",
+        f"5 channels.a.provider: provider 'a' cannot be made: RuntimeError: no login with *** ({place})",
+        f"10 channels.b.provider: provider 'b' cannot be made: RuntimeError: no login with *** ({place})",
     ]
+
+
+def test_the_place_is_in_the_code_of_the_plugin_also_if_another_library_raised(problems: Problems, site: Site) -> None:
+    [garbled] = problems(ACCOUNT.format("a", "garbled"))
+    [strict] = problems(ACCOUNT.format("a", "strict"))
+
+    parts = site.path / "pager_parts.py"
+    assert "JSONDecodeError: Expecting value: line 1 column 1 (char 0)" in garbled
+    assert garbled.endswith(f"({parts}:{pager.line_of('json.loads')})")
+    assert "ValidationError: pace: Input should be a valid integer, unable to parse string as an integer" in strict
+    assert strict.endswith(f"({parts}:{pager.line_of('BeeperSettings(token')})")
+
+
+def test_a_target_that_cannot_be_called_like_this_has_no_place(problems: Problems, site: Site) -> None:
+    parts = site.path / "pager_parts.py"
+    parts.write_text(parts.read_text(encoding="utf-8").replace("account, token, pace):", "account):"), encoding="utf-8")
+
+    [problem] = problems(ACCOUNT.format("a", "open"))
+
+    assert "TypeError: Beeper.__init__() got an unexpected keyword argument" in problem
+    assert not problem.endswith(")")
+
+
+def test_a_debug_log_has_the_whole_traceback_and_no_secret(
+    problems: Problems, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "roomkit.config")
+    problems(ACCOUNT.format("a", "late") + ACCOUNT.format("b", "closed") + ACCOUNT.format("c", "strict"))
+
+    late, closed, strict = (record.getMessage() for record in caplog.records)
+    assert late.startswith("provider 'a' cannot be made\n")
+    assert late.index("JSONDecodeError: Expecting value") < late.index("LookupError: no such account")
+    assert "in raw_decode" in late
+    assert "no login with ***" in closed
+    assert "canary" not in caplog.text
+    assert strict.endswith("unable to parse string as an integer")
+
+
+@pytest.mark.parametrize("raised", ["KeyError(word)", "ValueError(word)", "ValueError(json.dumps(word))"])
+def test_a_secret_of_several_lines_is_hidden_however_a_message_has_it(
+    problems: Problems, site: Site, raised: str
+) -> None:
+    parts = site.path / "pager_parts.py"
+    code = f"word = token.get_secret_value(); raise {raised}"
+    text = parts.read_text(encoding="utf-8").replace("json.loads(token.get_secret_value())", code)
+    parts.write_text(text, encoding="utf-8")
+    account = ACCOUNT.format("a", "garbled").replace('"canary-of-a"', '{ env = "KEY" }')
+
+    [problem] = problems(account, KEY='-- "canary" --\n  it\'s ä\n-- end --\n')
+
+    assert "Error: " in problem
+    assert "***" in problem
+    assert "canary" not in problem
 
 
 def test_a_plugin_that_is_broken_stops_a_configuration_that_names_it_and_only_that(
