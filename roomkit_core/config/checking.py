@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from roomkit_core.config.annotations import takes_table, wants_text
 from roomkit_core.config.document import Document, Keys
 from roomkit_core.config.environment import BETWEEN, PREFIX
 from roomkit_core.config.references import References
@@ -67,8 +67,7 @@ class Checking:
         places = elsewhere or {}
         known = len(self.references.problems)
         resolved = {
-            key: self.references.resolve(value, (*places.get(key, keys), key), is_table=takes_table(model, key))
-            for key, value in table.items()
+            key: self._resolved(model, key, value, (*places.get(key, keys), key)) for key, value in table.items()
         }
         missed = {problem.key for problem in self.references.problems[known:]}
         self.references.secrecy.keep(*written_secrets(model, resolved))
@@ -80,6 +79,23 @@ class Checking:
                     self.problems.append(problem)
             return None
         return None if missed else made
+
+    def _resolved(self, model: type[BaseModel], key: str, value: Any, at: Keys) -> Any:
+        """The value with what it refers to; where a text is wanted, a variable's text that looks like JSON is one."""
+        is_table = takes_table(model, key)
+        for place, text in self.document.texts.items():
+            inner = place[len(at) :]
+            if place[: len(at)] == at and wants_text(model, (key, *inner)):
+                value = self._with_text(value, inner, text, is_table=is_table)
+        return self.references.resolve(value, at, is_table=is_table)
+
+    def _with_text(self, value: Any, way: Keys, text: str, *, is_table: bool) -> Any:
+        """The value with a text at the end of the way, unless a reference stands there, or no longer what was put."""
+        if not way:
+            return value if self.references.is_reference(value) and not is_table else text
+        if not isinstance(value, dict) or way[0] not in value:
+            return value
+        return {**value, way[0]: self._with_text(value[way[0]], way[1:], text, is_table=False)}
 
     def _problems(
         self, model: type[BaseModel], error: ValidationError, keys: Keys, elsewhere: Mapping[str, Keys]
@@ -99,20 +115,6 @@ class Checking:
                     what = "this is not valid"  # who wrote the validator may have repeated a part of the value
                 what = self.redact(what[:1].lower() + what[1:])
                 yield self.document.problem(way, what, _meaning(model, steps))
-
-
-def takes_table(model: type[BaseModel], name: str) -> bool:
-    """Whether a field of a model is written as a table."""
-    field = model.model_fields.get(name)
-    return field is not None and _is_table(field.annotation)
-
-
-def _is_table(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    if origin in (Union, UnionType, Annotated):
-        return any(_is_table(argument) for argument in get_args(annotation))
-    kind = origin or annotation
-    return isinstance(kind, type) and issubclass(kind, Mapping | BaseModel)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

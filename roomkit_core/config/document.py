@@ -28,6 +28,7 @@ class Document:
         data: Its tables.
         lines: Where keys and tables stand, counted from 1.
         variables: Which values came from which variable of the environment.
+        texts: What such a variable says literally, if it could be read as a list or a table.
         problems: What was wrong when it was read, and could be left out.
     """
 
@@ -35,6 +36,7 @@ class Document:
     data: dict[str, Any]
     lines: dict[Keys, int] = field(default_factory=dict)
     variables: dict[Keys, str] = field(default_factory=dict)
+    texts: dict[Keys, str] = field(default_factory=dict)
     problems: list[ConfigProblem] = field(default_factory=list)
 
     def problem(self, keys: Keys, what: str, fix: str) -> ConfigProblem:

@@ -104,6 +104,116 @@ def test_a_collection_in_the_environment_is_json(kit_of: KitOf) -> None:
     assert channel(kit).labels == {"team": "red"}
 
 
+LOOKS = ("[1,2]", '{"a":1}', '["12345678"]', "123456789", "true", "1e3", "007", "null", '{ env = "X" }', "[" * 50_000)
+"""Texts that look like something else."""
+
+TEXTS = """
+[secrets.safe]
+use = "vault"
+key = "of-the-vault"
+[auth.gate]
+use = "gate"
+password = {0}
+guests = {{ ann = {{ word = {0} }} }}
+[plugins.pager]
+gate = "gate"
+region = {0}
+[channels.a]
+use = "pager"
+number = {0}
+labels = {{ x = {0} }}
+provider = {{ use = "beeper", token = {0} }}
+"""
+
+WAYS = {"literal": "'{}'", "env": '{{ env = "WORD" }}', "file": '{{ file = "word.txt" }}', "vault": "{{ safe = '{}' }}"}
+
+VARIABLES = tuple(
+    f"ROOMKIT_{name}"
+    for name in (
+        "AUTH__GATE__PASSWORD",
+        "AUTH__GATE__GUESTS__ANN__WORD",
+        "PLUGINS__PAGER__REGION",
+        "CHANNELS__A__NUMBER",
+        "CHANNELS__A__LABELS__X",
+        "CHANNELS__A__PROVIDER__TOKEN",
+    )
+)
+
+
+@pytest.mark.parametrize("way", [*WAYS, "variable"])
+@pytest.mark.parametrize("text", LOOKS, ids=lambda text: str(text)[:12])
+def test_a_text_stays_what_it_is_however_it_looks(text: str, way: str, site: Site, tmp_path: Path) -> None:
+    pager.install(site)
+    parts = site.path / "pager_parts.py"  # a vault that gives what it is asked for, and any word will do
+    code = parts.read_text(encoding="utf-8").replace('f"{reference}-of-the-vault"', "reference")
+    parts.write_text(code.replace("< 8", "< 1").replace("> 30", "> 99_999"), encoding="utf-8")
+    value = WAYS.get(way, '"none"').format(text)
+    file = pager.write(tmp_path, TEXTS.format(value), **{"word.txt": f"{text}\n"})
+
+    kit = RoomKit.from_config(
+        file, environ=dict.fromkeys(VARIABLES, text) if way == "variable" else {"WORD": text, "X": "of-the-environment"}
+    )
+
+    a, gate = channel(kit, "a"), kit.plugins.settings("pager").gate
+    assert [a.number, a.labels["x"], a.region, a.provider.token.get_secret_value()] == [text] * 4
+    assert [gate.password.get_secret_value(), gate.guests["ann"].word.get_secret_value()] == [text] * 2
+
+
+def test_a_reference_may_stand_in_a_variable(kit_of: KitOf, tmp_path: Path) -> None:
+    (tmp_path / "token.txt").write_text("of-the-file\n", encoding="utf-8")
+
+    kit = kit_of(SUPPORT, ROOMKIT_CHANNELS__SUPPORT__PROVIDER__TOKEN='{"file": "token.txt"}')
+
+    assert channel(kit).provider.token.get_secret_value() == "of-the-file"
+
+
+def test_a_file_with_a_secret_may_begin_with_the_mark_that_editors_put_there(kit_of: KitOf, tmp_path: Path) -> None:
+    (tmp_path / "token.txt").write_bytes(b"\xef\xbb\xbfof-the-file\r\n")
+
+    kit = kit_of(SUPPORT.replace('"long-enough"', '{ file = "token.txt" }'))
+
+    assert channel(kit).provider.token.get_secret_value() == "of-the-file"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("latin.txt", "is not UTF-8"),
+        (".", "cannot be read: Is a directory"),
+        ("token.txt/x", "cannot be read: Not a directory"),
+        ("a\\u0000b", "cannot be the name of a file"),
+        ("none.txt", "there is no file"),
+    ],
+)
+def test_a_file_that_gives_no_secret_is_one_mistake_that_says_why(
+    name: str, what: str, problems: Problems, tmp_path: Path
+) -> None:
+    (tmp_path / "latin.txt").write_bytes(b"f\xfcr dich")
+    (tmp_path / "token.txt").write_text("of-the-file", encoding="utf-8")
+
+    [problem] = problems(SUPPORT.replace('"long-enough"', f'{{ file = "{name}" }}'))
+
+    assert what in problem
+
+
+def test_a_number_from_a_variable_is_no_collection(problems: Problems) -> None:
+    [problem] = problems(SUPPORT, ROOMKIT_CHANNELS__SUPPORT__PROVIDER__PACE="[3]")
+
+    assert "valid integer" in problem
+
+
+def test_a_text_that_code_replaces_does_not_come_back(site: Site, tmp_path: Path) -> None:
+    pager.install(site)
+
+    kit = RoomKit.from_config(
+        pager.write(tmp_path, SUPPORT),
+        environ={"ROOMKIT_CHANNELS__SUPPORT__NUMBER": "[1]", "ROOMKIT_CHANNELS__SUPPORT__PROVIDER__ACCOUNT": "[2]"},
+        overrides={"channels": {"support": {"number": "7", "provider": {"account": "8"}}}},
+    )
+
+    assert (channel(kit).number, channel(kit).provider.account) == ("7", "8")
+
+
 def test_a_table_that_is_wanted_as_a_table_is_no_reference_and_its_values_may_be_some(kit_of: KitOf) -> None:
     kit = kit_of(SUPPORT.replace("number", 'labels = { env = "prod" }\nnumber'))
     assert channel(kit).labels == {"env": "prod"}
