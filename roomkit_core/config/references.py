@@ -50,7 +50,7 @@ class References:
                 return self._look_up(name, reference, keys)
             return {key: self.resolve(item, (*keys, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.resolve(item, keys) for item in value]
+            return [self.resolve(item, (*keys, str(place))) for place, item in enumerate(value)]
         return value
 
     def is_reference(self, value: Any) -> bool:

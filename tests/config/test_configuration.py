@@ -214,8 +214,14 @@ def test_a_bot_that_does_not_import_is_a_problem_with_its_line(
     monkeypatch.delitem(sys.modules, "bbot", raising=False)
     [problem] = problems_of(write('[roomkit]\napp = ["bbot"]\n', bbot_py=bot))
 
-    assert problem.startswith("2 roomkit.app: ")
+    assert problem.startswith("2 roomkit.app.0: ")
     assert what in problem
+
+
+def test_of_several_modules_the_one_that_is_not_there_has_its_own_line(write: Write) -> None:
+    [problem] = problems_of(write('[roomkit]\napp = [\n    "bot",\n    "bbot",\n]\n', bot_py=""))
+
+    assert problem.startswith("4 roomkit.app.1: the module 'bbot' cannot be imported: ModuleNotFoundError")
 
 
 # ------------------------------------------------------------------------------------------------- mistakes

@@ -12,6 +12,7 @@ from roomkit_core.builtin import plugin as builtin_plugin
 from roomkit_core.config import Offer, Plan, Planning, read
 from roomkit_core.config.environment import overlay
 from roomkit_core.config.lists import plugin_lists
+from roomkit_core.engine.verbs.modules import ImportProblem, source_of
 from roomkit_core.errors import ConfigError, ConfigProblem, HookError, PluginError
 from roomkit_core.plugin import Kind
 from roomkit_core.registry import CatalogEntry, PluginRegistry
@@ -177,10 +178,15 @@ def include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
     Raises:
         ConfigError: With all mistakes in all of them.
     """
+    folder = plan.document.path.resolve().parent
     try:
-        kit.include(*plan.kit.app, folder=plan.document.path.resolve().parent)
+        kit.include(*plan.kit.app, folder=folder)
     except HookError as error:
-        problems = [one if one.key else _at_app(plan, one, redact) for one in error.problems]
+        sources = [source_of(place, folder) for place in plan.kit.app]
+        problems = [
+            _at_app(plan, sources.index(one.source), one, redact) if isinstance(one, ImportProblem) else one
+            for one in error.problems
+        ]
         text = redact(str(error)) if not problems else ""
     else:
         return
@@ -188,7 +194,8 @@ def include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
     raise ConfigError(text, problems=problems, code="config.app")
 
 
-def _at_app(plan: Plan, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
+def _at_app(plan: Plan, place: int, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
     """A module that cannot be imported: told where it is named."""
     where = "" if problem.line is None else f" ({problem.file}:{problem.line})"
-    return plan.document.problem(("roomkit", "app"), redact(problem.what + where), problem.fix)
+    keys = ("roomkit", "app", str(place))
+    return plan.document.problem(keys, redact(problem.what + where), problem.fix)
