@@ -29,28 +29,15 @@ from roomkit_core import (
 from roomkit_core.cli.chat import Visit
 from roomkit_core.cli.shown import harmless, line_of
 from roomkit_core.cli.terminal import Terminal
+from tests.support.bots import BOT
+from tests.support.bots import bot_file as bot_file
 
-BOT = """
-from roomkit_core import HookResult, TextContent, hook
-
-@hook("before_broadcast")
-def polite(event, context):
-    return HookResult.block("rude") if "rude" in event.content.body else HookResult.allow()
-
-@hook("after_broadcast", "async", durable=True)
-async def answer(event, context, kit):
-    if event.source.channel_id != "bot":
-        await kit.send_event(event.room_id, "bot", TextContent(body=f"You said: {event.content.body}"))
-"""
 PATIENCE = 60.0  # seconds; only a failure waits so long
-
-Write = Callable[..., None]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "bot.py").write_text(BOT)
-    return tmp_path
+def folder(bot_file: Path) -> Path:
+    return bot_file.parent
 
 
 def command(*arguments: str) -> list[str]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from textwrap import dedent
-
 from tests.registry.plugins import Site
 
 PLUGIN = """
@@ -139,12 +136,3 @@ def install(site: Site) -> None:
 def line_of(code: str) -> int:
     """The line in ``pager_parts.py`` where this stands first."""
     return PARTS.count("\n", 0, PARTS.index(code)) + 1
-
-
-def write(folder: Path, text: str, **files: str) -> Path:
-    """Write a configuration, and other files beside it."""
-    for name, content in files.items():
-        (folder / name).write_text(content, encoding="utf-8")
-    path = folder / "roomkit.toml"
-    path.write_text(dedent(text), encoding="utf-8")
-    return path

@@ -12,6 +12,7 @@ from roomkit_core import ConfigError, RoomKit
 from tests.config import pager
 from tests.config.conftest import KitOf, Problems
 from tests.registry.plugins import Site
+from tests.support.configs import write_config
 
 SUPPORT = """\
 [stores.main]
@@ -85,7 +86,7 @@ def test_an_instance_wins_over_the_defaults_of_its_plugin_and_those_over_the_mod
 
 def test_code_wins_over_everything(site: Site, tmp_path: Path) -> None:
     pager.install(site)
-    file = pager.write(tmp_path, SUPPORT + "[plugins.pager]\npace = 7\n")
+    file = write_config(tmp_path, SUPPORT + "[plugins.pager]\npace = 7\n")
 
     kit = RoomKit.from_config(
         file,
@@ -148,7 +149,7 @@ def test_a_text_stays_what_it_is_however_it_looks(text: str, way: str, site: Sit
     code = parts.read_text(encoding="utf-8").replace('f"{reference}-of-the-vault"', "reference")
     parts.write_text(code.replace("< 8", "< 1").replace("> 30", "> 99_999"), encoding="utf-8")
     value = WAYS.get(way, '"none"').format(text)
-    file = pager.write(tmp_path, TEXTS.format(value), **{"word.txt": f"{text}\n"})
+    file = write_config(tmp_path, TEXTS.format(value), word_txt=f"{text}\n")
 
     kit = RoomKit.from_config(
         file, environ=dict.fromkeys(VARIABLES, text) if way == "variable" else {"WORD": text, "X": "of-the-environment"}
@@ -206,7 +207,7 @@ def test_a_text_that_code_replaces_does_not_come_back(site: Site, tmp_path: Path
     pager.install(site)
 
     kit = RoomKit.from_config(
-        pager.write(tmp_path, SUPPORT),
+        write_config(tmp_path, SUPPORT),
         environ={"ROOMKIT_CHANNELS__SUPPORT__NUMBER": "[1]", "ROOMKIT_CHANNELS__SUPPORT__PROVIDER__ACCOUNT": "[2]"},
         overrides={"channels": {"support": {"number": "7", "provider": {"account": "8"}}}},
     )
