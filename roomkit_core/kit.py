@@ -704,6 +704,7 @@ class RoomKit:
 
         Args:
             modules: Modules, names of modules, or paths of files that end with ``.py``; they are imported.
+                One that was named before stays as it is, until :meth:`reload_app`.
             folder: Where names are looked for first, and where relative paths begin.
 
         Returns:
