@@ -25,9 +25,9 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from roomkit_core import Access, ConversationStore, InboundMessage, InboundResult, InMemoryStore, WorkFilter
 from roomkit_core.builtin.sqlite.store import SQLiteStore
+from roomkit_testkit.stores.clock import ManualClock
 from tests.engine.test_rooms_state_machine import SOURCES, RoomsMachine, Told, senders
 from tests.protocol.places import KitStore, Places
-from tests.stores.clock import ManualClock
 from tests.support.channels import message, text_of
 
 LATER = 100.0

@@ -32,8 +32,8 @@ from roomkit_core import (
     WorkKind,
     WorkState,
 )
+from roomkit_testkit.stores.clock import ManualClock
 from tests.engine.test_crash_state_machine import InFiles, InMemory, Remains
-from tests.stores.clock import ManualClock
 from tests.support.channels import Answering, LiveProbe, message, text_of
 from tests.support.kits import make_room, rows_of, texts_of
 

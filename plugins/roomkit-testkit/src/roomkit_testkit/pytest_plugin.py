@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+pytest.register_assert_rewrite("roomkit_testkit.stores")  # what suites assert should explain itself
+
 if TYPE_CHECKING:
     from roomkit_testkit.room import Bot, BotRoom
 

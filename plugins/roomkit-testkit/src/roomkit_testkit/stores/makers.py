@@ -7,7 +7,7 @@ from typing import Any
 from roomkit_core.interfaces.store import Answer, ConversationStore, WorkFilter
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Key, KeyResult, Refused
 from roomkit_core.models.channel import ChannelBinding, Route
-from roomkit_core.models.content import TextContent
+from roomkit_core.models.content import SystemContent, TextContent
 from roomkit_core.models.event import EventSource, RoomEvent
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.kinds import ChannelType
@@ -47,6 +47,12 @@ def delivery(
 
 def binding(channel_id: str = "sms", *, room_id: str = "room", **fields: Any) -> ChannelBinding:
     return ChannelBinding(**{"channel_id": channel_id, "room_id": room_id, "channel_type": ChannelType.SMS, **fields})
+
+
+def said(event: RoomEvent) -> str:
+    """The text of an event that :func:`text_event` made, or of what is left of it."""
+    assert isinstance(event.content, TextContent | SystemContent)
+    return event.content.body
 
 
 def route(address: str = "+15550100") -> Route:

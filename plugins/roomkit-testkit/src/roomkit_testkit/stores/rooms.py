@@ -14,18 +14,10 @@ from roomkit_core.models.packing import pack_event
 from roomkit_core.models.room import Room
 from roomkit_core.models.task import Observation, Task
 from roomkit_core.models.work import Outcome, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.commits import all_parts
-from tests.stores.contract import StoreContract
-from tests.stores.makers import (
-    SENT,
-    Writer,
-    binding,
-    claim,
-    delivery,
-    person,
-    text_event,
-)
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.commits import all_parts
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.makers import SENT, Writer, binding, claim, delivery, person, said, text_event
 
 IN_FLIGHT, PENDING = WorkState.IN_FLIGHT, WorkState.PENDING
 
@@ -41,7 +33,7 @@ class RoomSuite(StoreContract):
 
         events = await store.list_events("room")
         assert (first.indexes, second.indexes) == ((0, 1, 2), (3,))
-        assert [(event.index, event.content.body) for event in events] == [(0, "0"), (1, "1"), (2, "2"), (3, "3")]
+        assert [(event.index, said(event)) for event in events] == [(0, "0"), (1, "1"), (2, "2"), (3, "3")]
 
     async def test_an_event_gets_its_index_from_the_store_whatever_it_says_itself(
         self, store: ConversationStore, writer: Writer
@@ -95,7 +87,7 @@ class RoomSuite(StoreContract):
 
         committed = await writer.write(events=(text_event("edit"),), patches=(edited,))
 
-        bodies = [event.content.body for event in await store.list_events("room")]
+        bodies = [said(event) for event in await store.list_events("room")]
         assert committed.indexes == (3,)
         assert bodies == ["one", "TWO", "three", "edit"]
         assert await store.get_event(edited.id) == evolve(edited, index=1)

@@ -30,13 +30,13 @@ from roomkit_core.models.enums import ReceiptRank
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.room import Room
 from roomkit_core.models.work import OPEN_STATES, Outcome, WorkKind, WorkRow, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.comparing import KEYS, LANES, ROOMS, ComparingMachine
-from tests.stores.contract import StoreContract
-from tests.stores.journal import message
-from tests.stores.makers import delivery
-from tests.stores.reference import RETRYABLE
-from tests.stores.retries import copy_of
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.comparing import KEYS, LANES, ROOMS, ComparingMachine
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.journal import message
+from roomkit_testkit.stores.makers import delivery
+from roomkit_testkit.stores.reference import RETRYABLE
+from roomkit_testkit.stores.retries import copy_of
 
 IN_FLIGHT, PENDING, UNKNOWN = WorkState.IN_FLIGHT, WorkState.PENDING, WorkState.UNKNOWN
 SECOND = 1_000_000
@@ -334,7 +334,7 @@ class StoreMachine(ComparingMachine):
 
 
 class MachineSuite(StoreContract):
-    """A store that keeps what it has brings :meth:`reopen` beside :meth:`fresh_store`."""
+    """A store that keeps what it has brings :meth:`reopen` beside :meth:`fresh_store`. This takes a minute."""
 
     ends_leases_on_open = False
     """Whether nobody holds a row any more when the store is opened."""
@@ -342,15 +342,10 @@ class MachineSuite(StoreContract):
     machine_examples = 100
     """How many sequences of steps each loop does."""
 
-    async def fresh_store(self, clock: ManualClock) -> ConversationStore:
-        """A new store, empty and open, that goes by ``clock``."""
-        raise NotImplementedError("the test class of a store makes stores")
-
     async def reopen(self, store: ConversationStore, clock: ManualClock) -> ConversationStore:
         """The store as the next process finds it; what does not outlive a process stays as it is."""
         return store
 
-    @pytest.mark.timeout(300)
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_whatever_happens_in_whatever_order_the_work_is_where_the_protocol_says(self, backend: str) -> None:
         with start_blocking_portal(backend) as portal:

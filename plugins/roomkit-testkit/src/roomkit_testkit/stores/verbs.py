@@ -23,8 +23,8 @@ from roomkit_core.models.enums import RoomStatus, TaskStatus
 from roomkit_core.models.participant import Identity
 from roomkit_core.models.room import Room
 from roomkit_core.models.task import Observation, Task
-from tests.stores.contract import StoreContract
-from tests.stores.makers import Writer, binding, person, text_event
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.makers import Writer, binding, person, text_event
 
 
 class Refusal(Ticket):

@@ -24,8 +24,8 @@ from roomkit_core.models.changes import (
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.room import Room
 from roomkit_core.models.work import WorkKind, WorkRow, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.reference import Reference
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.reference import Reference
 
 T = TypeVar("T")
 

@@ -9,12 +9,24 @@ import pytest
 from roomkit_core.interfaces.store import Accepted, ConversationStore, Cutoffs, DecidedKey, WorkFilter
 from roomkit_core.models.changes import KeyResult, Withdrawal
 from roomkit_core.models.work import Outcome, WorkKind, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.journal import message
-from tests.stores.lanes import ids
-from tests.stores.makers import AGAIN, FAILED, LANE, SENT, UNKNOWN, Writer, claim, decided, delivery, key, text_event
-from tests.stores.outcomes import sent
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.journal import message
+from roomkit_testkit.stores.lanes import ids
+from roomkit_testkit.stores.makers import (
+    AGAIN,
+    FAILED,
+    LANE,
+    SENT,
+    UNKNOWN,
+    Writer,
+    claim,
+    decided,
+    delivery,
+    key,
+    text_event,
+)
+from roomkit_testkit.stores.outcomes import sent
 
 IN_FLIGHT, PENDING = WorkState.IN_FLIGHT, WorkState.PENDING
 

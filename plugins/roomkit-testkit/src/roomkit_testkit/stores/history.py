@@ -9,10 +9,21 @@ import pytest
 from roomkit_core.interfaces.store import ConversationStore, Cutoffs
 from roomkit_core.models.changes import Discharge, Withdrawal
 from roomkit_core.models.work import GOOD_ENDS, OPEN_STATES, Attempt, Outcome, WorkRow, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.lanes import state_of
-from tests.stores.makers import AGAIN, FAILED, HANDED_BACK, LANE, SENT, UNKNOWN, Writer, claim, delivery, text_event
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.lanes import state_of
+from roomkit_testkit.stores.makers import (
+    AGAIN,
+    FAILED,
+    HANDED_BACK,
+    LANE,
+    SENT,
+    UNKNOWN,
+    Writer,
+    claim,
+    delivery,
+    text_event,
+)
 
 IN_FLIGHT, PENDING, SUPPRESSED = WorkState.IN_FLIGHT, WorkState.PENDING, WorkState.SUPPRESSED
 BAD_ENDS = [state for state in WorkState if state not in OPEN_STATES | GOOD_ENDS]

@@ -9,11 +9,11 @@ import pytest
 from roomkit_core.interfaces.store import ConversationStore, Cutoffs, Known, WorkFilter
 from roomkit_core.models.changes import ChangeSet, Committed, Refused
 from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.journal import message
-from tests.stores.lanes import ids, state_of
-from tests.stores.makers import FAILED, SENT, UNKNOWN, Writer, claim, delivery, get_row, key
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.journal import message
+from roomkit_testkit.stores.lanes import ids, state_of
+from roomkit_testkit.stores.makers import FAILED, SENT, UNKNOWN, Writer, claim, delivery, get_row, key
 
 IN_FLIGHT, PENDING = WorkState.IN_FLIGHT, WorkState.PENDING
 QUARANTINED = Outcome(WorkState.QUARANTINED, "poison", "it failed too often")

@@ -13,10 +13,10 @@ from roomkit_core.models.changes import Committed, Discharge, KeyResult, Refused
 from roomkit_core.models.content import TextContent
 from roomkit_core.models.message import InboundMessage
 from roomkit_core.models.work import Outcome, WorkKind, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.lanes import ids
-from tests.stores.makers import Writer, claim, decided, get_row, key, text_event
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.lanes import ids
+from roomkit_testkit.stores.makers import Writer, claim, decided, get_row, key, text_event
 
 PENDING = WorkState.PENDING
 DONE = Outcome(WorkState.DONE)

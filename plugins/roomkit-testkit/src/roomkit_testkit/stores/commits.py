@@ -16,8 +16,8 @@ from roomkit_core.models.participant import Identity
 from roomkit_core.models.room import Room, Version
 from roomkit_core.models.task import Observation, Task
 from roomkit_core.models.work import WorkState
-from tests.stores.contract import StoreContract
-from tests.stores.makers import (
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.makers import (
     ANSWERED,
     Writer,
     binding,
@@ -215,15 +215,15 @@ class CommitSuite(StoreContract):
         other.room_id = "elsewhere"
         await other.create(keys=(decided("used"),), claims=(("sms", "used"),))
         parts = all_parts(Room(id="room", metadata={"changed": True}))
-        parts |= {
+        broken: dict[str, dict[str, Any]] = {
             "stale": {"expected": Version("epoch", "other")},
             "known": {"keys": (decided("new"), decided("used"))},
             "taken": {"claims": (("sms", "new"), ("sms", "used"))},
             "lost": {"discharges": (Discharge("no such row", 1, ANSWERED),)},
-        }[guard]
+        }
         before = await everything(store)
 
-        refused = await writer.refused(**parts)
+        refused = await writer.refused(**{**parts, **broken[guard]})
 
         assert refused.reason == guard
         assert await everything(store) == before
@@ -246,7 +246,7 @@ class CommitSuite(StoreContract):
             {"patches": (text_event(),)},
             {"keys": (decided("new"), decided("new"))},
             {"work": (delivery(row_id="a"), delivery(row_id="a"))},
-            {"work": (delivery(["a", "list"]),)},
+            {"work": (delivery(["a", "list"]),)},  # type: ignore[arg-type]
         ],
         ids=lambda bad: next(iter(bad)),
     )

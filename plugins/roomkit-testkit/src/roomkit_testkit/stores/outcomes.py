@@ -7,10 +7,10 @@ import pytest
 from roomkit_core.interfaces.store import ConversationStore, WorkFilter
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.lanes import ids, state_of
-from tests.stores.makers import (
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.lanes import ids, state_of
+from roomkit_testkit.stores.makers import (
     AGAIN,
     FAILED,
     HANDED_BACK,

@@ -9,9 +9,9 @@ from roomkit_core.models.changes import ABSENT, Committed, Discharge, KeyResult,
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.room import Room
 from roomkit_core.models.work import Outcome, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.makers import (
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.makers import (
     ANSWERED,
     Writer,
     claim,

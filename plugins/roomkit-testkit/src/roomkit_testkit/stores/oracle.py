@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
 from roomkit_core.interfaces.store import ConversationStore, WorkFilter
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.work import OPEN_STATES, Outcome, WorkKind, WorkRow, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.makers import Writer, delivery
-from tests.stores.reference import ready_at
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.makers import Writer, delivery
+from roomkit_testkit.stores.reference import ready_at
 
 STEPS = 150
 LANES = [(), ("a",), ("b",), ("c",)]
@@ -97,7 +98,7 @@ class Chaos:
     async def claim(self) -> None:
         expected = claimable(await self.rows(), self.clock.microseconds)
         limit = self.random.choice([1, 2, 100])
-        options = {}
+        options: dict[str, Any] = {}
         if self.random.random() < 0.3:
             lanes = self.random.sample(LANES, 2)
             known = {row.id: row for row in await self.rows()}
@@ -124,10 +125,13 @@ class Chaos:
             assert await self.store.settle(row.id, row.token, outcome, due_in=self.random.choice([None, 0, 0, 3, 40]))
 
     async def settle_late(self) -> None:
-        row = self.random.choice(await self.rows() or [None])
+        row = self._any_of(await self.rows())
         if row is not None:
             stale = row.token - 1 if row.state is WorkState.IN_FLIGHT else row.token
             assert not await self.store.settle(row.id, stale, Outcome(WorkState.SENT))
+
+    def _any_of(self, rows: list[WorkRow]) -> WorkRow | None:
+        return self.random.choice(rows) if rows else None
 
     async def renew(self) -> None:
         row = await self.held()
@@ -142,7 +146,7 @@ class Chaos:
             await self.writer.write(withdrawals=(Withdrawal("detached", event_id="x"),))
 
     async def cancel(self) -> None:
-        row = self.random.choice(await self.rows() or [None])
+        row = self._any_of(await self.rows())
         if row is not None:
             await self.writer.write(expected=None, withdrawals=(Withdrawal("cancelled", row_id=row.id),))
 

@@ -17,8 +17,8 @@ from roomkit_core.models.packing import pack_event
 from roomkit_core.models.participant import Identity
 from roomkit_core.models.room import Cursor, Room
 from roomkit_core.models.task import Observation, Task
-from tests.stores.contract import StoreContract
-from tests.stores.makers import Writer, binding, person, text_event
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.makers import Writer, binding, person, text_event
 
 THEN = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -141,14 +141,13 @@ class ReadSuite(StoreContract):
     @pytest.fixture
     async def rooms(self, store: ConversationStore) -> ConversationStore:
         """Rooms in an order of their ids that is not the order of their creation."""
-        for number, (room_id, organization, status, metadata) in enumerate(
-            [
-                ("d", "acme", RoomStatus.ACTIVE, {"tier": "gold", "n": 1}),
-                ("b", "acme", RoomStatus.CLOSED, {"tier": "gold", "n": None}),
-                ("a", None, RoomStatus.ACTIVE, {"tier": "silver"}),
-                ("c", None, RoomStatus.ACTIVE, {"tier": {"name": "gold"}}),
-            ]
-        ):
+        made: list[tuple[str, str | None, RoomStatus, dict[str, Any]]] = [
+            ("d", "acme", RoomStatus.ACTIVE, {"tier": "gold", "n": 1}),
+            ("b", "acme", RoomStatus.CLOSED, {"tier": "gold", "n": None}),
+            ("a", None, RoomStatus.ACTIVE, {"tier": "silver"}),
+            ("c", None, RoomStatus.ACTIVE, {"tier": {"name": "gold"}}),
+        ]
+        for number, (room_id, organization, status, metadata) in enumerate(made):
             created = THEN + timedelta(seconds=min(number, 2))
             await Writer(store, room_id=room_id).create(
                 Room(id=room_id, organization_id=organization, status=status, metadata=metadata, created_at=created)
@@ -202,8 +201,8 @@ class ReadSuite(StoreContract):
     async def test_a_room_that_changes_one_thing_is_found_by_it(
         self, store: ConversationStore, writer: Writer, field: str
     ) -> None:
-        before = {"organization_id": "acme", "status": RoomStatus.ACTIVE}
-        after = {"organization_id": "umbrella", "status": RoomStatus.CLOSED}
+        before: dict[str, Any] = {"organization_id": "acme", "status": RoomStatus.ACTIVE}
+        after: dict[str, Any] = {"organization_id": "umbrella", "status": RoomStatus.CLOSED}
         room = Room(id="room", **before)
         await writer.create(room)
 

@@ -8,10 +8,10 @@ import pytest
 
 from roomkit_core.interfaces.store import ConversationStore
 from roomkit_core.models.work import WorkKind, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.lanes import ids, state_of
-from tests.stores.makers import AGAIN, LANE, SENT, UNKNOWN, Writer, claim, delivery
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.lanes import ids, state_of
+from roomkit_testkit.stores.makers import AGAIN, LANE, SENT, UNKNOWN, Writer, claim, delivery
 
 IN_FLIGHT = WorkState.IN_FLIGHT
 SECOND = 1_000_000

@@ -8,10 +8,10 @@ from roomkit_core.interfaces.store import ConversationStore, WorkFilter
 from roomkit_core.models.changes import ABSENT, Committed, Discharge, Refused
 from roomkit_core.models.room import Room
 from roomkit_core.models.work import WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.commits import everything
-from tests.stores.contract import StoreContract
-from tests.stores.makers import (
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.commits import everything
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.makers import (
     ANSWERED,
     SENT,
     Writer,

@@ -13,13 +13,13 @@ from roomkit_core.models.enums import EventStatus
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.packing import pack_event, tombstone, unpack_event
 from roomkit_core.models.work import OPEN_STATES, Outcome, WorkRow, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.journal import message
-from tests.stores.lanes import ids, state_of
-from tests.stores.makers import AGAIN, SENT, UNKNOWN, Writer, claim, decided, delivery, key, text_event
-from tests.stores.models import CONTENTS, full_event
-from tests.stores.outcomes import sent
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.journal import message
+from roomkit_testkit.stores.lanes import ids, state_of
+from roomkit_testkit.stores.makers import AGAIN, SENT, UNKNOWN, Writer, claim, decided, delivery, key, said, text_event
+from roomkit_testkit.stores.models import CONTENTS, full_event
+from roomkit_testkit.stores.outcomes import sent
 
 IN_FLIGHT, PENDING = WorkState.IN_FLIGHT, WorkState.PENDING
 GOOD = ["sent", "done", "answered", "refused", "suppressed"]
@@ -182,7 +182,7 @@ class ForgettingSuite(StoreContract):
         if limit:
             assert ids(await ended.list_work(WorkFilter())) == sorted(OPEN_STATES)
             assert [await ended.find_key(key(str(number))) for number in range(4)] == [None] * 4
-            assert [event.content.body for event in await ended.list_events("room")][1:] == ["", ""]
+            assert [said(event) for event in await ended.list_events("room")][1:] == ["", ""]
             # bodies, and values on the way; then rows, keys, events, reports, and commit ids if they are counted
             assert sum(forgotten) >= len(GOOD) + 3 + len(GOOD) + len(BAD) + 4 + 2 + 2
         else:
@@ -276,7 +276,7 @@ class ForgettingSuite(StoreContract):
 
         assert await store.purge(Cutoffs(blocked=clock.microseconds)) == 1
 
-        assert [event.content.body for event in await store.list_events("room")] == ["young", "", "delivered", "read"]
+        assert [said(event) for event in await store.list_events("room")] == ["young", "", "delivered", "read"]
 
     async def test_an_event_that_was_blocked_or_let_through_later_is_taken_as_it_is_now(
         self, store: ConversationStore, writer: Writer, clock: ManualClock
@@ -292,7 +292,7 @@ class ForgettingSuite(StoreContract):
 
         assert await store.purge(Cutoffs(blocked=clock.microseconds)) == 1
 
-        assert [event.content.body for event in await store.list_events("room")] == ["secret", ""]
+        assert [said(event) for event in await store.list_events("room")] == ["secret", ""]
 
     async def test_blocked_events_of_a_deleted_room_are_gone_already(
         self, store: ConversationStore, writer: Writer, other: Writer, clock: ManualClock
@@ -305,7 +305,7 @@ class ForgettingSuite(StoreContract):
 
         assert await store.purge(Cutoffs(blocked=clock.microseconds)) == 0
 
-        assert [event.content.body for event in await store.list_events("room")] == ["secret"]
+        assert [said(event) for event in await store.list_events("room")] == ["secret"]
 
     # ------------------------------------------------------------------------------------------------- values
 

@@ -44,8 +44,8 @@ from roomkit_core.models.kinds import ChannelMediaType, ChannelType, EventType
 from roomkit_core.models.participant import Identity, Participant
 from roomkit_core.models.room import Room, RoomTimers
 from roomkit_core.models.task import Observation, Task
-from tests.stores.contract import StoreContract
-from tests.stores.makers import Writer, text_event
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.makers import Writer, text_event
 
 THEN = datetime(2023, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 ELSEWHERE = THEN.astimezone(timezone(timedelta(hours=5, minutes=45)))
@@ -348,7 +348,7 @@ class ModelSuite(StoreContract):
             with pytest.raises(TypeError):
                 data["nested"]["list"].append(1)
         with pytest.raises(TypeError):
-            snapshot.bindings["sms"].routes["ada"] = None
+            snapshot.bindings["sms"].routes["ada"] = None  # type: ignore[assignment]
 
     async def test_times_come_back_in_utc_to_the_microsecond(self, store: ConversationStore, writer: Writer) -> None:
         await writer.create(full_room(), bindings={"sms": full_binding()})

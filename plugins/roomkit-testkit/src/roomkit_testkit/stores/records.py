@@ -9,12 +9,12 @@ import pytest
 from roomkit_core.interfaces.store import ConversationStore, WorkFilter
 from roomkit_core.models.enums import ReceiptRank
 from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.journal import message
-from tests.stores.lanes import ids, state_of
-from tests.stores.makers import AGAIN, FAILED, SENT, UNKNOWN, Writer, claim, delivery, get_row, key
-from tests.stores.outcomes import sent
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.journal import message
+from roomkit_testkit.stores.lanes import ids, state_of
+from roomkit_testkit.stores.makers import AGAIN, FAILED, SENT, UNKNOWN, Writer, claim, delivery, get_row, key
+from roomkit_testkit.stores.outcomes import sent
 
 IN_FLIGHT, PENDING = WorkState.IN_FLIGHT, WorkState.PENDING
 

@@ -8,9 +8,9 @@ import pytest
 
 from roomkit_core.interfaces.store import ConversationStore, WorkFilter
 from roomkit_core.models.work import WorkKind, WorkRow, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.makers import AGAIN, FAILED, HANDED_BACK, SENT, UNKNOWN, Writer, claim, delivery, get_row
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.makers import AGAIN, FAILED, HANDED_BACK, SENT, UNKNOWN, Writer, claim, delivery, get_row
 
 IN_FLIGHT, PENDING = WorkState.IN_FLIGHT, WorkState.PENDING
 SECOND = 1_000_000

@@ -7,11 +7,11 @@ import pytest
 from roomkit_core.interfaces.store import ConversationStore
 from roomkit_core.models.changes import Committed, Refused, Withdrawal
 from roomkit_core.models.work import WorkKind, WorkRow, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.contract import StoreContract
-from tests.stores.journal import message
-from tests.stores.lanes import ids, state_of
-from tests.stores.makers import AGAIN, SENT, UNKNOWN, Writer, claim, delivery, get_row, key
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.contract import StoreContract
+from roomkit_testkit.stores.journal import message
+from roomkit_testkit.stores.lanes import ids, state_of
+from roomkit_testkit.stores.makers import AGAIN, SENT, UNKNOWN, Writer, claim, delivery, get_row, key
 
 IN_FLIGHT, PENDING, SUPPRESSED = WorkState.IN_FLIGHT, WorkState.PENDING, WorkState.SUPPRESSED
 
