@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-pytest.register_assert_rewrite("roomkit_testkit.stores")  # what suites assert should explain itself
+pytest.register_assert_rewrite("roomkit_testkit.channels", "roomkit_testkit.stores")  # suites explain themselves
 
 if TYPE_CHECKING:
     from roomkit_testkit.room import Bot, BotRoom
