@@ -19,6 +19,7 @@ from roomkit_core.engine.verbs.plugins import Plugins
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.sending import send
 from roomkit_core.engine.verbs.state import KeyValue
+from roomkit_core.hooks.collected import fitting
 from roomkit_core.hooks.registration import HookRegistration, HookRegistry, OnError
 from roomkit_core.hooks.status import status_hook
 from roomkit_core.interfaces.channel import Channel
@@ -635,7 +636,8 @@ class RoomKit:
 
         ``BEFORE_BROADCAST`` hooks with execution ``SYNC`` decide: they return a :class:`HookResult`, one after the
         other by ascending priority, and what they do to their room is committed with the message. All others observe:
-        they run beside the way of the message, at most once, and hold up nobody.
+        they run beside the way of the message, at most once, and hold up nobody. A function with a parameter ``kit``
+        gets the kit there.
 
         Args:
             trigger: The moment.
@@ -661,7 +663,7 @@ class RoomKit:
                 HookRegistration(
                     trigger,
                     HookExecution(execution),
-                    fn,
+                    fitting(fn, self),
                     priority,
                     name,
                     timeout,
@@ -690,7 +692,8 @@ class RoomKit:
         durable: bool = False,
     ) -> None:
         """Call a function at a moment in one room; see :meth:`hook`. It goes with the room."""
-        hook = HookRegistration(trigger, execution, fn, priority, name, timeout, on_error=on_error, durable=durable)
+        given = fitting(fn, self)
+        hook = HookRegistration(trigger, execution, given, priority, name, timeout, on_error=on_error, durable=durable)
         self._engine.ports.hooks.add_room_hook(room_id, hook)
 
     def remove_room_hook(self, room_id: str, name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from roomkit_core.interfaces.store import Accepted, ConversationStore, Cutoffs, WorkFilter
+from roomkit_core.models.base import evolve
 from roomkit_core.models.changes import Value
 from roomkit_core.models.content import SystemContent
 from roomkit_core.models.enums import EventStatus
@@ -224,7 +225,7 @@ class ForgettingSuite(StoreContract):
     async def test_of_a_blocked_event_a_tombstone_stays_at_its_place(
         self, store: ConversationStore, writer: Writer, clock: ManualClock, content: Any
     ) -> None:
-        event = full_event(content).model_copy(update={"index": 1})
+        event = evolve(full_event(content), index=1)
         await writer.create(events=(text_event(), event, text_event("later")))
 
         assert await store.purge(Cutoffs(blocked=clock.microseconds)) == 1
@@ -284,8 +285,8 @@ class ForgettingSuite(StoreContract):
         let_through, stopped = blocked_event(clock), blocked_event(clock, status=EventStatus.DELIVERED)
         await writer.create(events=(let_through, stopped))
         patches = (
-            let_through.model_copy(update={"status": EventStatus.DELIVERED}),
-            stopped.model_copy(update={"status": EventStatus.BLOCKED}),
+            evolve(let_through, status=EventStatus.DELIVERED),
+            evolve(stopped, status=EventStatus.BLOCKED),
         )
         await writer.write(patches=patches)
         clock.advance(1)
@@ -300,7 +301,7 @@ class ForgettingSuite(StoreContract):
         event = blocked_event(clock)
         await writer.create(events=(event,))
         await store.delete_room("room")
-        await other.create(events=(event.model_copy(update={"status": EventStatus.DELIVERED}),))
+        await other.create(events=(evolve(event, status=EventStatus.DELIVERED),))
         clock.advance(1)
 
         assert await store.purge(Cutoffs(blocked=clock.microseconds)) == 0

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from roomkit_core.interfaces.store import Accepted, ConversationStore, Cutoffs, Known, WorkFilter
+from roomkit_core.models.base import evolve
 from roomkit_core.models.changes import Committed, Discharge, KeyResult, Refused
 from roomkit_core.models.content import TextContent
 from roomkit_core.models.message import InboundMessage
@@ -41,7 +42,7 @@ class JournalSuite(StoreContract):
         assert (row.kind, row.state, row.lane, row.channel_id) == (WorkKind.INBOUND, PENDING, ("sms", "+1"), "sms")
         assert (row.room_id, row.key, row.due) == (None, key("SM1"), clock.microseconds)
         (payload,) = row.payload
-        assert InboundMessage.model_validate_json(payload) == received.model_copy(update={"session": None})
+        assert InboundMessage.model_validate_json(payload) == evolve(received, session=None)
         assert "session" not in json.loads(payload)
 
     async def test_tr1_an_accepted_message_is_claimed_at_birth_only_in_an_empty_lane(
