@@ -150,6 +150,8 @@ class RoomKit:
         *,
         environ: Mapping[str, str] | None = None,
         overrides: Mapping[str, Any] | None = None,
+        store: ConversationStore | None = None,
+        clock: Clock | None = None,
     ) -> Self:
         """The kit that a configuration file describes, with its channels and the hooks of its ``app``; not started.
 
@@ -161,12 +163,14 @@ class RoomKit:
                 Those of the process if omitted.
             overrides: Tables as in the file, whose values win over file and environment:
                 ``{"stores": {"main": {"use": "memory"}}}``.
+            store: In the place of the store of the file, which is checked and not made; for tests.
+            clock: The kit's clock; the system's if omitted.
 
         Raises:
             ConfigError: The file cannot be read, or something in it is wrong; ``problems`` has all of it.
             PluginError: A plugin that the file requires is broken.
         """
-        return assembly.from_config(cls, path, environ, overrides)
+        return assembly.from_config(cls, path, environ, overrides, store, clock)
 
     # ------------------------------------------------------------------------------------------------ its life
 
