@@ -5,12 +5,10 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
+from docs.generate.pages import cell, finish
 from roomkit_core import errors
 from roomkit_core.engine.pure.explanations import EXPLANATIONS
-
-TARGET = Path(__file__).resolve().parents[1] / "reference" / "errors.md"
 
 _HEAD = """# Errors and codes
 
@@ -43,33 +41,17 @@ def page() -> str:
         raise SystemExit(f"codes without an explanation: {', '.join(missing)}")
     for code, meaning in sorted(EXPLANATIONS.items()):
         name = f"`{own[code]}`" if code in own else ""
-        lines.append(f"| `{code}` | {name} | {_cell(meaning.cause)} | {_cell(meaning.hint)} |")
+        lines.append(f"| `{code}` | {name} | {cell(meaning.cause)} | {cell(meaning.hint)} |")
     return "\n".join(lines) + "\n"
 
 
 def _class_row(found: type[errors.RoomKitError]) -> str:
     if not found.__doc__:
         raise SystemExit(f"{found.__name__} has no docstring")
-    meaning = _cell(found.__doc__.partition("\n\n")[0])
+    meaning = cell(found.__doc__.partition("\n\n")[0])
     retryable = "yes" if found.default_retryable else "no"
-    return f"| `{found.__name__}` | `{found.default_code}` | {meaning} | {_cell(found.default_hint)} | {retryable} |"
-
-
-def _cell(text: str) -> str:
-    """Words of the code in a cell: braces and pipes are the reader's, not Markdown's."""
-    return " ".join(text.replace("``", "`").replace("|", "\\|").replace("{", "").replace("}", "").split())
-
-
-def main(arguments: list[str]) -> int:
-    """Write the page, or with ``--check`` say whether it is what it would be."""
-    new = page()
-    if "--check" in arguments:
-        is_current = TARGET.exists() and TARGET.read_text(encoding="utf-8") == new
-        sys.stdout.write("" if is_current else f"{TARGET} is not current: python -m docs.generate.errors\n")
-        return 0 if is_current else 1
-    TARGET.write_text(new, encoding="utf-8")
-    return 0
+    return f"| `{found.__name__}` | `{found.default_code}` | {meaning} | {cell(found.default_hint)} | {retryable} |"
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(finish("errors", page, sys.argv[1:]))
