@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -41,12 +40,9 @@ from roomkit_core import (
 )
 from roomkit_core.engine.pure.explanations import EXPLANATIONS
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message
-from tests.support.codes import Codes
 from tests.support.kits import make_room, open_kit, rows_of
 from tests.support.rooms import wait_for
 from tests.support.still import StillClock
-
-ROOT = Path(__file__).resolve().parents[2]
 
 Fault = Callable[[], Awaitable[Story]]
 FAULTS: list[Any] = []
@@ -895,28 +891,6 @@ async def test_what_others_send_cannot_steer_the_terminal_of_an_operator() -> No
 
 
 # -------------------------------------------------------------------------------------------------- codes and sentences
-
-WRITERS = ("background", "builtin", "engine", "hooks", "interfaces", "errors.py")
-"""Where codes are written that can get into rows and results."""
-
-BEFORE_THE_FIRST_ROW = {f"roomkit_core/engine/verbs/{name}.py" for name in ("app", "configured", "plugins")}
-"""What puts a kit together: its errors are raised to whoever starts it, and carry what to do themselves."""
-
-
-def test_every_code_that_can_be_written_is_explained() -> None:
-    written: dict[str, str] = {}
-    for place in WRITERS:
-        path = ROOT / "roomkit_core" / place
-        for source in [path] if path.suffix else sorted(path.rglob("*.py")):
-            if str(source.relative_to(ROOT)) in BEFORE_THE_FIRST_ROW:
-                continue
-            tree = ast.parse(source.read_text(encoding="utf-8"))
-            written |= dict.fromkeys(Codes(tree).found, str(source.relative_to(ROOT)))
-
-    assert {"provider.refused", "expired", "room_closed", "source_muted", "store.io", "ask.timeout"} <= set(written)
-    assert {"event.deleted", "rate_limited", "room.gone", "timer.none", "work.failed"} <= set(written)
-    assert {"hook.timeout", "channel.detached", "channel.access", "message.failed", "waits.busy"} <= set(written)
-    assert {code: place for code, place in written.items() if code not in EXPLANATIONS} == {}
 
 
 def test_an_explanation_is_a_sentence_with_something_to_do() -> None:
