@@ -18,7 +18,8 @@ from roomkit_core.hooks.mistakes import lost_definitions, problem_at, why_not_ca
 from roomkit_core.hooks.registration import HookRegistration, OnError
 from roomkit_core.hooks.status import status_hook
 from roomkit_core.models.enums import ChannelDirection, HookExecution
-from roomkit_core.models.kinds import ChannelType, HookTrigger
+from roomkit_core.models.kinds import ChannelType
+from roomkit_core.models.triggers import HookTrigger
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from roomkit_core.errors import ConfigProblem
-from roomkit_core.models.kinds import HookTrigger
+from roomkit_core.models.triggers import HookTrigger
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from roomkit_core.errors import HookError
 from roomkit_core.models.enums import ChannelDirection, HookExecution
 from roomkit_core.models.event import EventSource
-from roomkit_core.models.kinds import ChannelType, HookTrigger
+from roomkit_core.models.kinds import ChannelType
+from roomkit_core.models.triggers import HookTrigger
 
 log = logging.getLogger("roomkit.hooks")
 
