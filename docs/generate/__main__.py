@@ -7,7 +7,7 @@ from importlib import import_module
 
 from docs.generate.pages import finish
 
-PAGES = ("configuration", "errors", "hooks")
+PAGES = ("configuration", "errors", "events", "hooks")
 
 if __name__ == "__main__":
     raise SystemExit(max([finish(name, import_module(f"docs.generate.{name}").page, sys.argv[1:]) for name in PAGES]))

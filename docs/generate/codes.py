@@ -7,12 +7,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Final, NamedTuple
 
+from docs.generate.source import constants, module_of, plugin_modules, sources
 from roomkit_core.errors import RoomKitError
-
-ROOT: Final = Path(__file__).resolve().parents[2]
 
 OUTCOME: Final = "outcome of owed work"
 RESULT: Final = "result of a message"
@@ -104,9 +102,9 @@ _no_code = re.compile(r"(roomkit|roomkit_core|websocket|fuse)\..*|.*\.(db|py|tom
 def sites() -> Mapping[str, tuple[Site, ...]]:
     """All codes that the core and its plugins write, and where; those places that tell, if any does."""
     found: dict[str, list[Site]] = {}
-    for path in sorted([*ROOT.glob("roomkit_core/**/*.py"), *plugin_modules("*")]):
-        if path.stem not in ("explanations", "codes"):
-            for site in read(path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()):
+    for file, source in sources():
+        if not file.endswith(("/explanations.py", "/codes.py")):
+            for site in read(source, file):
                 found.setdefault(site.code, []).append(site)
     return {code: tuple([site for site in all_ if site.where] or map(_by_place, all_)) for code, all_ in found.items()}
 
@@ -128,7 +126,7 @@ class _Reader(ast.NodeVisitor):
         self.found: list[Site] = []
         self._file = file
         self._class = ""
-        self._constants = _constants(tree)
+        self._constants = constants(tree)
         self.visit(tree)
         known = {site.code for site in self.found}
         for node in ast.walk(tree):
@@ -199,27 +197,6 @@ class _Reader(ast.NodeVisitor):
         return self._texts(node.body) | self._texts(node.orelse) if isinstance(node, ast.IfExp) else set()
 
 
-def _constants(tree: ast.Module) -> dict[str, str]:
-    """The texts that names of a module stand for, its own and those that it imports from the core."""
-    found: dict[str, str] = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if isinstance(node.value.value, str):
-                found |= dict.fromkeys(map(ast.unparse, targets), node.value.value)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("roomkit_core."):
-            found |= _imported(node)
-    return found
-
-
-def _imported(node: ast.ImportFrom) -> Iterator[tuple[str, str]]:
-    for alias in node.names:
-        if alias.name.isupper():
-            value = getattr(import_module(node.module or ""), alias.name, None)
-            if isinstance(value, str):
-                yield alias.asname or alias.name, value
-
-
 def _meaning(name: str, call: ast.Call, form: _Form | None) -> tuple[str, str]:
     """Where a code is met that this call takes, and whether the same again can succeed."""
     said = {"True": YES, "False": NO}.get(
@@ -233,17 +210,6 @@ def _meaning(name: str, call: ast.Call, form: _Form | None) -> tuple[str, str]:
     if name == "Outcome" and call.args:
         return OUTCOME, BY_ITSELF if ast.unparse(call.args[0]) in _TRIED_AGAIN else NO
     return form.where, said or form.again
-
-
-def plugin_modules(name: str) -> list[Path]:
-    """The modules of the plugins of this repository that have this name, which may be a pattern."""
-    return sorted(ROOT.glob(f"plugins/*/src/**/{name}.py"))
-
-
-def module_of(path: Path) -> str:
-    """What to import for a module of a plugin."""
-    path = path.relative_to(ROOT)
-    return ".".join(path.with_suffix("").parts[path.parts.index("src") + 1 :])
 
 
 def _of_class(name: str) -> str:

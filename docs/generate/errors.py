@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 
-from docs.generate.codes import Site, error_classes, module_of, plugin_modules, sites
+from docs.generate.codes import Site, error_classes, sites
 from docs.generate.pages import cell, finish, first_paragraph, table
+from docs.generate.source import module_of, plugin_modules
 from roomkit_core.engine.pure.explanations import EXPLANATIONS
 from roomkit_core.errors import Explanation, RoomKitError
 

@@ -45,8 +45,9 @@ Those at {deciding} with `execution="sync"`.
   itself takes `tasks` and `observations`. After a block no later hook is asked, and the event is stored as `BLOCKED`
   and passed on to nobody.
 - **Time**: `timeout`, and no more than the hook's share of the kit's `process_timeout` ({process_timeout:g} s).
-- **Failure**: a hook that raises, hangs or answers nonsense is told as `hook_error` and what it did is taken
-  back. With `on_error="allow"` the event passes and the next hook is asked, with `on_error="block"` it is blocked.
+- **Failure**: a hook that raises, hangs or answers nonsense is told as [`hook_error`](events.md) and what it did is
+  taken back. With `on_error="allow"` the event passes and the next hook is asked, with `on_error="block"` it is
+  blocked.
 
 ## Observing hooks
 
@@ -56,7 +57,7 @@ All others, whatever they are registered as.
   up nobody.
 - **Answer**: none; what they return is ignored. What they send is a message of its own, one step deeper in the chain.
 - **Time**: `timeout`, then they are cancelled.
-- **Failure**: a log line and `hook_error`; nothing is repeated. At most once, also over a crash.
+- **Failure**: a log line and [`hook_error`](events.md); nothing is repeated. At most once, also over a crash.
 
 With `durable=True` each call is owed with the commit, in the order of the room, and made again until the function
 returns, also after a crash: at least once, with growing pauses, and dead after {attempts} attempts (`roomkit dead`).

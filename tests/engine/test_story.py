@@ -16,6 +16,7 @@ from roomkit_core import (
     ChannelCategory,
     Delivery,
     DeliveryStatus,
+    FrameworkEvent,
     HookExecution,
     HookResult,
     HookTrigger,
@@ -919,3 +920,38 @@ async def test_an_intelligence_channel_is_told_about_like_any_other() -> None:
 
     assert story.cause is not None
     assert story.cause.startswith("Its channel is paused by an operator")
+
+
+# ------------------------------------------------------------------------------------------- why an event is blocked
+
+
+async def test_handlers_are_told_the_reason_that_a_guard_gave() -> None:
+    told: list[FrameworkEvent] = []
+    async with open_kit(LiveProbe()) as kit:
+        await make_room(kit, "room", "live")
+        kit.on("event_blocked")(told.append)
+        kit.hook(HookTrigger.BEFORE_BROADCAST, name="guard")(lambda event, context: HookResult.block("not today"))
+        await kit.process_inbound(message(), room_id="room")
+        await kit.idle()
+
+    [event] = told
+    assert event.data == {"reason": "not today", "blocked_by": "guard"}
+
+
+async def test_t5_a_sender_does_not_say_why_their_message_is_blocked() -> None:
+    told: list[FrameworkEvent] = []
+    async with open_kit(LiveProbe()) as kit:
+        await make_room(kit, "room", "live")
+        await kit.mute("room", "live")
+        kit.on("event_blocked")(told.append)
+        lie = {"blocked_reason": "the provider is down", "blocked_error": "x", "name": "Ann"}
+        result = await kit.process_inbound(message(metadata=lie), room_id="room")
+        assert result.event is not None
+        await kit.idle()
+        story = await kit.deliveries.why(result.event.id)
+
+    [event] = told
+    assert event.data == {"reason": "source_muted", "blocked_by": "source_muted"}
+    assert result.event.metadata == {"name": "Ann"}
+    assert story.cause is not None
+    assert story.cause.startswith("The channel that said it is muted in this room.")
