@@ -10,11 +10,10 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 
 from docs.generate.pages import cell, finish, first_paragraph
-from roomkit_core.builtin import plugin as builtin_plugin
+from docs.generate.registry import distribution, own_plugins
 from roomkit_core.config.naming import section_of
 from roomkit_core.config.sections import SECTIONS
 from roomkit_core.engine.verbs.configured import Offered
-from roomkit_core.registry import PluginRegistry
 
 INTRODUCTION: Final = """\
 # The configuration file
@@ -74,38 +73,25 @@ def _core() -> Iterator[str]:
 
 
 def _components() -> Iterator[str]:
-    registry = _registry()
+    registry = own_plugins()
     offers = Offered(registry)
     for kind in sorted({kind for kind, _ in offers.all()} - {"server"}):
         yield f"## `[{section_of(kind)}.<id>]`\n"
         for _, offer in offers.all(kind):
-            origin = "built in" if offer.plugin == "builtin" else f"roomkit-{offer.plugin}"
-            yield f'### `use = "{offer.name}"` ({origin})\n'
+            yield f'### `use = "{offer.name}"` ({distribution(offer.plugin)})\n'
             model = offers.model(offer)
             if model is not None:
                 yield from _model(model, f"{section_of(kind)}.<id>")
 
 
 def _plugins() -> Iterator[str]:
-    registry = _registry()
+    registry = own_plugins()
     offers = Offered(registry)
     for report in registry.report():
         model = offers.settings_model(report.id)
         if model is not None:
             yield f"## `[plugins.{report.id}]`\n"
             yield from _model(model, f"plugins.{report.id}")
-
-
-def _registry() -> PluginRegistry:
-    """The plugins of this repository, whatever else is installed."""
-    registry = PluginRegistry()
-    registry.load(builtin_plugin)
-    registry.discover()
-    foreign = [r.id for r in registry.report() if r.distribution and not r.distribution.startswith("roomkit-")]
-    own = PluginRegistry(deny=foreign)
-    own.load(builtin_plugin)
-    own.discover()
-    return own
 
 
 def _model(model: type[BaseModel], section: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ def finish(name: str, page: Callable[[], str], arguments: list[str]) -> int:
     """Write the page, or with ``--check`` say whether it is what it would be.
 
     Args:
-        name: Of the page and of the module that makes it.
+        name: Of the page; the module that makes it is called so, with ``_`` for ``-``.
         page: Makes it.
         arguments: Those of the command.
 
@@ -36,7 +36,7 @@ def finish(name: str, page: Callable[[], str], arguments: list[str]) -> int:
         return 0
     if file.exists() and file.read_text(encoding="utf-8") == new:
         return 0
-    sys.stdout.write(f"{file} is not current: python -m docs.generate.{name}\n")
+    sys.stdout.write(f"{file} is not current: python -m docs.generate.{name.replace('-', '_')}\n")
     return 1
 
 

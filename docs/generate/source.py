@@ -57,7 +57,7 @@ def attribute_texts(owner: type) -> Mapping[str, str]:
     texts: dict[str, str] = {}
     last = None
     for node in definition.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):  # one that is annotated
             last = node.target.id
             texts[last] = ""
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and last is not None:
