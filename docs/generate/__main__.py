@@ -8,7 +8,7 @@ from importlib import import_module
 
 from docs.generate.pages import finish
 
-PAGES = ("configuration", "errors", "events", "hooks", "plugin-kinds")
+PAGES = ("commands", "configuration", "errors", "events", "hooks", "plugin-kinds")
 
 
 def page_of(name: str) -> Callable[[], str]:

@@ -83,11 +83,9 @@ def _spec(spec: Callable[..., Any]) -> Iterator[str]:
     text = inspect.getdoc(spec) or ""
     check_contract(spec.__name__, text)
     keyword = "async def" if inspect.iscoroutinefunction(spec) else "def"
-    signature = re.sub(
-        r"[a-z_]+\.", "", str(inspect.signature(spec))
-    )  # the annotations stand there as they are written
+    signature = str(inspect.signature(spec)).replace("'", "")  # annotations stand there as they are written
     yield f"### {spec.__name__}\n"
-    yield f"```python\n{keyword} {spec.__name__}{signature}\n```\n"
+    yield f"`{keyword} {spec.__name__}{signature}`\n"
     yield markdown_of(text) + "\n"
     users = [distribution(module.PLUGIN.id) for module in _modules() if hasattr(module, spec.__name__)]
     yield f"Implemented by: {', '.join(users) or 'none of ours'}.\n"
