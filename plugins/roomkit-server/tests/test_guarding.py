@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -64,11 +64,11 @@ OPEN = (RouteSpec("/open", lambda kit: INNER, auth="none"), INNER)
 
 
 @asynccontextmanager
-async def listening(*, limits: Limits | None = None, **options: Any) -> AsyncIterator[str]:
+async def listening(*, limits: Limits | None = None, proxies: Sequence[str] = (), **options: Any) -> AsyncIterator[str]:
     """A server with a guarded and an open route; its host and port."""
     app = create_app(RoomKit(), **{"routes": [GUARDED, OPEN], "auth": who, "limits": limits, **options})
     async with create_task_group() as tasks:
-        url = await tasks.start(partial(serve, app, "127.0.0.1", 0, limits=limits))
+        url = await tasks.start(partial(serve, app, "127.0.0.1", 0, limits=limits, proxies=proxies))
         yield url.removeprefix("http://").strip("/")
         tasks.cancel_scope.cancel()
 
@@ -227,6 +227,21 @@ async def test_a_public_address_without_authentication_is_refused() -> None:
     assert refused.value.code == "server.loopback_only"
 
 
+@pytest.mark.parametrize(
+    ("proxies", "seen"), [((), "127.0.0.1"), (("192.0.2.0/24",), "127.0.0.1"), (("127.0.0.0/8",), "203.0.113.9")]
+)
+async def test_only_a_proxy_that_is_named_says_where_a_client_is(proxies: tuple[str, ...], seen: str) -> None:
+    asking: list[str | None] = []
+
+    async def note(request: AuthRequest) -> None:
+        asking.append(request.client)
+
+    async with listening(auth=note, proxies=proxies) as host:
+        await asked(host, "/admin/", **{"x-forwarded-for": "203.0.113.9"})
+
+    assert asking == [seen]
+
+
 # ------------------------------------------------------------------------------------------------- headers
 
 
@@ -326,6 +341,7 @@ WRONG: list[Callable[[], ServerSettings]] = [
     lambda: ServerSettings(public_url="chat.example"),
     lambda: ServerSettings(public_url="https://chat.example/path"),
     lambda: ServerSettings(allowed_origins=("*",)),
+    lambda: ServerSettings(trusted_proxies=("proxy.example",)),
     lambda: ServerSettings(header_timeout=0),
     lambda: ServerSettings(max_connections=0),
     lambda: ServerSettings(max_body=-1),
