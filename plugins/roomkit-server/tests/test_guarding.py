@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, NegotiationError
 
 from roomkit_core import AuthRequest, RoomKit, RouteSpec, auth_context
 from roomkit_server.app import create_app
@@ -162,6 +163,25 @@ async def test_the_authenticator_stands_in_the_section_of_the_server(tmp_path: P
 
     assert (await settings.auth(AuthRequest(token=TOKEN)))["participant_id"] == "ann"
     assert (settings.public_url, settings.limits.max_body) == ("https://chat.example", 10)
+
+
+async def test_no_log_has_a_token_whichever_way_it_came(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.WARNING, "websockets.client")  # that is our own side
+    ways: list[dict[str, str]] = [
+        {"authorization": f"Bearer {TOKEN}"},
+        {"cookie": f"roomkit_token={TOKEN}"},
+        {"sec-websocket-protocol": f"roomkit, roomkit.token.{TOKEN}"},
+    ]
+    async with listening() as host:
+        for headers in ways:
+            await asked(host, f"/admin/?token={TOKEN}", **headers)
+        for headers in ways:
+            with suppress(NegotiationError):
+                async with connect(f"ws://{host}/admin/live?token={TOKEN}", additional_headers=headers) as client:
+                    await client.recv()
+
+    assert TOKEN not in caplog.text
 
 
 # ------------------------------------------------------------------------------------------------- from where

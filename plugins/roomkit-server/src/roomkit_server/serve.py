@@ -145,7 +145,7 @@ class _Server(uvicorn.Server):
                 http=protocol_for(limits),
                 lifespan="on",
                 log_config=None,
-                log_level="info",  # below that it logs headers, which hold tokens
+                log_level="warning",  # below that it logs addresses and headers, which hold tokens
                 access_log=False,
                 server_header=False,
                 proxy_headers=bool(proxies),
