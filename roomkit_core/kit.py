@@ -33,9 +33,10 @@ from roomkit_core.models.delivery import DeliveryStatus
 from roomkit_core.models.enums import Access, ChannelCategory, ChannelDirection, HookExecution
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.health import Health
-from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
+from roomkit_core.models.kinds import ChannelType, EventType
 from roomkit_core.models.message import Accepted, InboundMessage, InboundResult
 from roomkit_core.models.room import Room, RoomTimers
+from roomkit_core.models.triggers import HookTrigger
 
 if TYPE_CHECKING:
     from roomkit_core.models.retention import Retention
@@ -711,6 +712,7 @@ class RoomKit:
 
         Args:
             modules: Modules, names of modules, or paths of files that end with ``.py``; they are imported.
+                One that was named before stays as it is, until :meth:`reload_app`.
             folder: Where names are looked for first, and where relative paths begin.
 
         Returns:

@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Awaitable, Callable
 from time import time_ns
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, Final, ParamSpec, TypeVar
 
 import anyio
 import typer
@@ -27,7 +27,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NOT_FOUND, USAGE, STORE = 1, 2, 3
-"""Exit codes; see ``app``."""
+
+EXIT_CODES: Final = {
+    0: "fine",
+    NOT_FOUND: "not found, or not well as the command says",
+    USAGE: "usage or refused",
+    STORE: "the store cannot be used",
+}
+"""What the exit code of a command of the core says."""
 
 _ABSENT = (WorkNotFoundError, RoomNotFoundError, EventNotFoundError, ChannelNotFoundError)
 

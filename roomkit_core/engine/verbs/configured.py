@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from roomkit_core.builtin import plugin as builtin_plugin
-from roomkit_core.config import Document, Offer, Plan, Planning, read
+from roomkit_core.config import Offer, Plan, Planning, read
 from roomkit_core.config.environment import overlay
+from roomkit_core.config.lists import plugin_lists
+from roomkit_core.engine.verbs.modules import ImportProblem, source_of
 from roomkit_core.errors import ConfigError, ConfigProblem, HookError, PluginError
 from roomkit_core.interfaces.clock import Clock
 from roomkit_core.interfaces.store import ConversationStore
@@ -106,10 +108,11 @@ def planning(
     """Read a file, and load the plugins that it may use.
 
     Raises:
-        ConfigError: The file cannot be read.
+        ConfigError: The file cannot be read, or it is not clear which plugins it may use.
     """
     document = read(path)
-    registry = PluginRegistry(**_lists(overlay(document, environ, overrides)))
+    lists = plugin_lists(overlay(document, environ, overrides), environ)
+    registry = PluginRegistry(allow=lists.allow, deny=lists.deny)
     registry.load(builtin_plugin)
     registry.discover()
     return Planning(document, environ, Offered(registry), overrides), registry
@@ -187,10 +190,15 @@ def include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
     Raises:
         ConfigError: With all mistakes in all of them.
     """
+    folder = plan.document.path.resolve().parent
     try:
-        kit.include(*plan.kit.app, folder=plan.document.path.resolve().parent)
+        kit.include(*plan.kit.app, folder=folder)
     except HookError as error:
-        problems = [one if one.key else _at_app(plan, one, redact) for one in error.problems]
+        sources = [source_of(place, folder) for place in plan.kit.app]
+        problems = [
+            _at_app(plan, sources.index(one.source), one, redact) if isinstance(one, ImportProblem) else one
+            for one in error.problems
+        ]
         text = redact(str(error)) if not problems else ""
     else:
         return
@@ -198,23 +206,8 @@ def include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
     raise ConfigError(text, problems=problems, code="config.app")
 
 
-def _at_app(plan: Plan, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
+def _at_app(plan: Plan, place: int, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
     """A module that cannot be imported: told where it is named."""
     where = "" if problem.line is None else f" ({problem.file}:{problem.line})"
-    return plan.document.problem(("roomkit", "app"), redact(problem.what + where), problem.fix)
-
-
-def _lists(document: Document) -> dict[str, Any]:
-    """Which plugins may be loaded; no installed one if that cannot be said, which is told with all other problems."""
-    section = document.data.get("roomkit")
-    lists = section.get("plugins") if isinstance(section, dict) else None
-    if not isinstance(lists, dict):
-        return {}
-    allow, deny = lists.get("allow"), lists.get("deny")
-    if not all(found is None or _is_ids(found) for found in (allow, deny)):
-        return {"allow": ()}
-    return {"allow": allow, "deny": deny or ()}
-
-
-def _is_ids(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    keys = ("roomkit", "app", str(place))
+    return plan.document.problem(keys, redact(problem.what + where), problem.fix)
