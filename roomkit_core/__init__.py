@@ -26,7 +26,7 @@ _EXPORTS = {
         "HookAction HookExecution IdentificationStatus ParticipantRole ParticipantStatus ReceiptRank RoomStatus "
         "TaskStatus"
     ),
-    "roomkit_core.models.kinds": "ChannelMediaType ChannelType EventType HookTrigger",
+    "roomkit_core.models.kinds": "ChannelMediaType ChannelType EventType",
     "roomkit_core.models.content": (
         "AudioContent CompositeContent CustomContent DeleteContent EditContent EventContent LocationContent "
         "MediaContent RichContent SystemContent TemplateContent TextContent ToolCallContent VideoContent"
@@ -48,6 +48,7 @@ _EXPORTS = {
     "roomkit_core.models.retention": "Retention",
     "roomkit_core.models.settings": "Duration FilePath Settings Uses",
     "roomkit_core.models.story": "Cancellation Cancelling Pause Story StoryStep Trouble WorkView",
+    "roomkit_core.models.triggers": "HookTrigger",
     "roomkit_core.models.work": "Attempt Outcome WorkKind WorkRow WorkState",
     "roomkit_core.models.changes": "ABSENT ChangeSet Committed Discharge KeyResult Refused Value Withdrawal",
     "roomkit_core.interfaces.auth": "AuthCallback AuthRequest Authenticator",
@@ -207,7 +208,6 @@ if TYPE_CHECKING:
     from roomkit_core.models.kinds import ChannelMediaType as ChannelMediaType
     from roomkit_core.models.kinds import ChannelType as ChannelType
     from roomkit_core.models.kinds import EventType as EventType
-    from roomkit_core.models.kinds import HookTrigger as HookTrigger
     from roomkit_core.models.message import Accepted as Accepted
     from roomkit_core.models.message import InboundMessage as InboundMessage
     from roomkit_core.models.message import InboundResult as InboundResult
@@ -233,6 +233,7 @@ if TYPE_CHECKING:
     from roomkit_core.models.story import WorkView as WorkView
     from roomkit_core.models.task import Observation as Observation
     from roomkit_core.models.task import Task as Task
+    from roomkit_core.models.triggers import HookTrigger as HookTrigger
     from roomkit_core.models.work import Attempt as Attempt
     from roomkit_core.models.work import Outcome as Outcome
     from roomkit_core.models.work import WorkKind as WorkKind

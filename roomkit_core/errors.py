@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
+
+
+class Explanation(NamedTuple):
+    """What a code means: a sentence without its full stop, so that a reason can follow; and what to do, if anything.
+
+    Attributes:
+        cause: The sentence.
+        hint: What to do, in sentences; ``{id}`` and ``{channel}`` are those of the row that it is about.
+    """
+
+    cause: str
+    hint: str = ""
 
 
 class RoomKitError(Exception):

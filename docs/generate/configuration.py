@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
-from roomkit_core.builtin import plugin as builtin_plugin
+from docs.generate.pages import cell, finish, first_paragraph
+from docs.generate.registry import distribution, own_plugins
 from roomkit_core.config.naming import section_of
 from roomkit_core.config.sections import SECTIONS
 from roomkit_core.engine.verbs.configured import Offered
-from roomkit_core.registry import PluginRegistry
-
-TARGET: Final = Path(__file__).resolve().parents[1] / "reference" / "configuration.md"
 
 INTRODUCTION: Final = """\
 # The configuration file
@@ -77,20 +74,19 @@ def _core() -> Iterator[str]:
 
 
 def _components() -> Iterator[str]:
-    registry = _registry()
+    registry = own_plugins()
     offers = Offered(registry)
     for kind in sorted({kind for kind, _ in offers.all()} - {"server"}):
         yield f"## `[{section_of(kind)}.<id>]`\n"
         for _, offer in offers.all(kind):
-            origin = "built in" if offer.plugin == "builtin" else f"roomkit-{offer.plugin}"
-            yield f'### `use = "{offer.name}"` ({origin})\n'
+            yield f'### `use = "{offer.name}"` ({distribution(offer.plugin)})\n'
             model = offers.model(offer)
             if model is not None:
                 yield from _model(model, f"{section_of(kind)}.<id>")
 
 
 def _plugins() -> Iterator[str]:
-    registry = _registry()
+    registry = own_plugins()
     offers = Offered(registry)
     for report in registry.report():
         model = offers.settings_model(report.id)
@@ -99,22 +95,10 @@ def _plugins() -> Iterator[str]:
             yield from _model(model, f"plugins.{report.id}")
 
 
-def _registry() -> PluginRegistry:
-    """The plugins of this repository, whatever else is installed."""
-    registry = PluginRegistry()
-    registry.load(builtin_plugin)
-    registry.discover()
-    foreign = [r.id for r in registry.report() if r.distribution and not r.distribution.startswith("roomkit-")]
-    own = PluginRegistry(deny=foreign)
-    own.load(builtin_plugin)
-    own.discover()
-    return own
-
-
 def _model(model: type[BaseModel], section: str) -> Iterator[str]:
     """What a model says of itself, a table of its keys, and the tables within it."""
     schema = model.model_json_schema()
-    if text := _first(schema.get("description", "")):
+    if text := first_paragraph(schema.get("description", "")):
         yield f"{text}\n"
     yield from _table(schema, section)
     for name, field in model.model_fields.items():
@@ -145,10 +129,10 @@ def _table(schema: dict[str, Any], section: str) -> Iterator[str]:
 
 
 def _text(key: str, value: dict[str, Any], section: str) -> str:
-    text = " ".join(value.get("description", "").split())
+    text = cell(value.get("description", ""))
     if not text:
         raise SystemExit(f"{key} in [{section}] has no description: give its field one")
-    return text.replace("|", "\\|")
+    return text
 
 
 def _default(value: dict[str, Any]) -> str:
@@ -189,21 +173,5 @@ def _words(value: dict[str, Any]) -> str:
     return by_format.get(value.get("format", "")) or by_type.get(value.get("type", ""), "anything")
 
 
-def _first(text: str) -> str:
-    """The first paragraph of a docstring, in Markdown."""
-    return " ".join(text.partition("\n\n")[0].replace("``", "`").split())
-
-
-def main(arguments: list[str]) -> int:
-    """Write the page, or with ``--check`` say whether it is what it would be."""
-    new = page()
-    if "--check" in arguments:
-        is_current = TARGET.exists() and TARGET.read_text(encoding="utf-8") == new
-        sys.stdout.write("" if is_current else f"{TARGET} is not current: python -m docs.generate.configuration\n")
-        return 0 if is_current else 1
-    TARGET.write_text(new, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(finish("configuration", page, sys.argv[1:]))

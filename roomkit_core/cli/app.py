@@ -1,9 +1,4 @@
-"""The commands, put together.
-
-Exit codes: 0 all is well; 1 there is nothing of that name, ``db check`` found damage, or ``doctor`` something to mend;
-2 the request makes no sense, or is refused for a reason that the message says; 3 the store cannot be used. A command of
-a plugin ends as its author says.
-"""
+"""The commands, put together."""
 
 from __future__ import annotations
 
@@ -14,11 +9,12 @@ import typer
 from roomkit_core import __version__
 from roomkit_core.cli import chat, config, database, dead, deliveries, doctor, looking, plugins
 from roomkit_core.cli.contributed import PluginGroup
+from roomkit_core.cli.session import EXIT_CODES
 
 app = typer.Typer(
     name="roomkit",
     cls=PluginGroup,
-    epilog="Exit codes: 0 fine, 1 not found, 2 usage or refused, 3 the store cannot be used.",
+    epilog=f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

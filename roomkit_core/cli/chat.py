@@ -19,7 +19,8 @@ from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.builtin.terminal import TerminalChannel
 from roomkit_core.cli.configuration import kit_of_file
 from roomkit_core.cli.lists import DEFAULT_CONFIG, ConfigPath
-from roomkit_core.cli.session import DEFAULT_STORE, command
+from roomkit_core.cli.places import USUAL_STORE
+from roomkit_core.cli.session import command
 from roomkit_core.cli.shown import line_of
 from roomkit_core.cli.terminal import Terminal
 from roomkit_core.config.document import is_there
@@ -58,7 +59,7 @@ def chat(
         typer.Option(
             "--store", envvar="ROOMKIT_STORE", help="Without a configuration: a file, or memory.", metavar="PATH"
         ),
-    ] = DEFAULT_STORE,
+    ] = USUAL_STORE,
     reload: Annotated[bool, typer.Option("--reload", help="Take over a changed bot before each message.")] = False,
 ) -> None:
     """Talk to a bot. Ctrl+D ends it. On a pipe each line is a message; it ends with 1 if an answer is still owed."""

@@ -104,6 +104,19 @@ class _Contributed(TyperCommand):
 def _import(entry: CommandEntry) -> Any:
     with quietly():
         target = _plugins().import_command(entry)
+    return as_command(entry, target)
+
+
+def as_command(entry: CommandEntry, target: Any) -> Any:
+    """What the command line runs for a command of a plugin.
+
+    Args:
+        entry: The command.
+        target: What its target names.
+
+    Raises:
+        PluginError: That is neither a function nor a ``typer.Typer``.
+    """
     if isinstance(target, typer.Typer):
         return get_command(target)
     if not callable(target) or inspect.iscoroutinefunction(target):

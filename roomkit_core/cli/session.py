@@ -6,12 +6,13 @@ import functools
 import json
 from collections.abc import Awaitable, Callable
 from time import time_ns
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, Final, ParamSpec, TypeVar
 
 import anyio
 import typer
 
 from roomkit_core.builtin.sqlite.store import SQLiteStore
+from roomkit_core.cli.places import USUAL_STORE, resolve_store
 from roomkit_core.engine.verbs.desk import Desk
 from roomkit_core.errors import (
     ChannelNotFoundError,
@@ -26,16 +27,32 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NOT_FOUND, USAGE, STORE = 1, 2, 3
-"""Exit codes; see ``app``."""
+
+EXIT_CODES: Final = {
+    0: "fine",
+    NOT_FOUND: "not found, or not well as the command says",
+    USAGE: "usage or refused",
+    STORE: "the store cannot be used",
+}
+"""What the exit code of a command of the core says."""
 
 _ABSENT = (WorkNotFoundError, RoomNotFoundError, EventNotFoundError, ChannelNotFoundError)
 
 StorePath = Annotated[
-    str, typer.Option("--store", envvar="ROOMKIT_STORE", help="The store's file.", metavar="PATH", show_default=True)
+    str,
+    typer.Option(
+        "--store",
+        envvar="ROOMKIT_STORE",
+        help="The store's file.",
+        metavar="PATH",
+        show_default=f"that of roomkit.toml, or {USUAL_STORE}",
+        callback=resolve_store,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
-DEFAULT_STORE = "room.db"
+DEFAULT_STORE = ""
+"""Nobody has named one; see :func:`resolve_store`."""
 
 
 def beside(path: str, role: str, job: Callable[[SQLiteStore, Desk], Awaitable[T]]) -> T:

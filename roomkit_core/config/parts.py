@@ -117,7 +117,9 @@ class Parts:
             offer = self._offers.find(kind, used)
             model = self._offers.model(offer)
         except PluginError as error:
-            self._checking.wrong((*keys, USE), str(error), error.hint)
+            told = error.hint in str(error)  # what is wrong with a plugin that may have it, which says what to do
+            fix = "Mend that; `roomkit plugins --check` looks again." if told else error.hint
+            self._checking.wrong((*keys, USE), str(error), fix)
             return None
         own = {key: value for key, value in table.items() if key != USE}
         if model is None:

@@ -17,8 +17,10 @@ from roomkit_core.hooks.handlers import Handler
 from roomkit_core.hooks.mistakes import lost_definitions, problem_at, why_not_callable, why_unknown
 from roomkit_core.hooks.registration import HookRegistration, OnError
 from roomkit_core.hooks.status import status_hook
+from roomkit_core.hooks.told import TOLD
 from roomkit_core.models.enums import ChannelDirection, HookExecution
-from roomkit_core.models.kinds import ChannelType, HookTrigger
+from roomkit_core.models.kinds import ChannelType
+from roomkit_core.models.triggers import HookTrigger
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,11 +36,13 @@ class _Mark(NamedTuple):
         arguments: With how many arguments it is called, the kit aside.
         register: Makes the registration, or the type of framework event and the handler.
         trigger: The moment, as it was written.
+        event: The type of framework event, as it was written.
     """
 
     arguments: int
     register: Callable[[Callable[..., Any]], HookRegistration | tuple[str, Handler]]
     trigger: str = ""
+    event: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def hook(
 
 def on(event_type: str) -> Callable[[F], F]:
     """Decorator: called for every framework event of this type, in every kit that includes the module."""
-    return _marks(_Mark(1, lambda fn: (event_type, fn)))
+    return _marks(_Mark(1, lambda fn: (event_type, fn), event=event_type))
 
 
 def on_delivery_status(fn: F) -> F:
@@ -119,7 +123,7 @@ def collect(module: ModuleType, kit: object) -> Collected:
         for mark in reversed(_marks_of(fn)):  # as they are written, from top to bottom
             try:
                 _check(fn, mark)
-                found = mark.register(_with_kit(fn, kit))
+                found = mark.register(with_kit(fn, kit))
             except (HookError, ValueError) as error:
                 hint = getattr(error, "hint", "") or "Mend the decorator or the function."
                 problems.append(problem_at(fn, str(error), hint))
@@ -133,9 +137,27 @@ def collect(module: ModuleType, kit: object) -> Collected:
 
 
 def _check(fn: FunctionType, mark: _Mark) -> None:
-    what = why_unknown(mark.trigger) or why_not_callable(fn, mark.arguments, KIT)
+    what = (
+        why_unknown("trigger", mark.trigger, HookTrigger.known)
+        or why_unknown("framework event", mark.event, TOLD)
+        or why_not_callable(fn, mark.arguments, KIT)
+    )
     if what is not None:
         raise HookError(what.text, hint=what.fix)
+
+
+def fitting(fn: Callable[..., Any], kit: object) -> Callable[..., Any]:
+    """A function as a kit calls its hooks: with event and context, and with the kit if it has a parameter for it.
+
+    Raises:
+        HookError: It cannot be called so.
+    """
+    if not inspect.isfunction(fn):
+        return fn  # a method or an object; whether it can be called is seen when it is registered
+    what = why_not_callable(fn, 2, KIT)
+    if what is not None:
+        raise HookError(f"hook {fn.__name__!r}: {what.text}", code="hook.not_callable", hint=what.fix)
+    return with_kit(fn, kit)
 
 
 def _marks(mark: _Mark) -> Callable[[F], F]:
@@ -172,7 +194,7 @@ def _marked_methods(module: ModuleType) -> Iterator[ConfigProblem]:
                     yield problem_at(member, "this is a method, and would never be called", fix)
 
 
-def _with_kit(fn: Callable[..., Any], kit: object) -> Callable[..., Any]:
+def with_kit(fn: Callable[..., Any], kit: object) -> Callable[..., Any]:
     """The function as the kit calls it: with the kit, if it has a parameter for it."""
     if KIT not in inspect.signature(fn).parameters:
         return fn

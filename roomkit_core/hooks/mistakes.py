@@ -9,7 +9,6 @@ from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from roomkit_core.errors import ConfigProblem
-from roomkit_core.models.kinds import HookTrigger
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -28,14 +27,20 @@ def problem_at(fn: Callable[..., Any], what: str, fix: str) -> ConfigProblem:
     return ConfigProblem(plain.__code__.co_filename, plain.__code__.co_firstlineno, plain.__name__, what, fix)
 
 
-def why_unknown(trigger: str) -> Mistake | None:
-    """Whether a trigger is a known one, misspelt. Others may be a plugin's; a warning says so if nobody fires them."""
-    if not trigger or trigger in HookTrigger.known:
+def why_unknown(what: str, name: str, known: Collection[str]) -> Mistake | None:
+    """Whether a name is a known one, misspelt. Others may be a plugin's.
+
+    Args:
+        what: What it names.
+        name: The name.
+        known: The names that the core and its plugins have for that.
+    """
+    if not name or name in known:
         return None
     from difflib import get_close_matches  # for those who mistype
 
-    close = get_close_matches(trigger.lower(), HookTrigger.known, n=1, cutoff=0.8)
-    return Mistake(f"there is no trigger {str(trigger)!r}", f"Did you mean {close[0]!r}?") if close else None
+    close = get_close_matches(name.lower(), known, n=1, cutoff=0.8)
+    return Mistake(f"there is no {what} {str(name)!r}", f"Did you mean {close[0]!r}?") if close else None
 
 
 def why_not_callable(fn: FunctionType, arguments: int, kit: str) -> Mistake | None:

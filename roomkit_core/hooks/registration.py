@@ -9,7 +9,8 @@ from typing import Any, Literal
 from roomkit_core.errors import HookError
 from roomkit_core.models.enums import ChannelDirection, HookExecution
 from roomkit_core.models.event import EventSource
-from roomkit_core.models.kinds import ChannelType, HookTrigger
+from roomkit_core.models.kinds import ChannelType
+from roomkit_core.models.triggers import HookTrigger
 
 log = logging.getLogger("roomkit.hooks")
 
@@ -120,7 +121,7 @@ class HookRegistration:
         if not callable(self.fn):
             raise HookError(f"a hook must be a function, not {type(self.fn).__name__}", code="hook.not_callable")
         if self.timeout <= 0:
-            raise HookError(f"hook {self.name!r}: timeout must be above 0 seconds", code="hook.timeout")
+            raise HookError(f"hook {self.name!r}: timeout must be above 0 seconds")
         if self.on_error not in ("allow", "block"):
             raise HookError(f"hook {self.name!r}: on_error must be 'allow' or 'block'", code="hook.on_error")
         if self.on_error == "block" and not self.decides:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from roomkit_core.hooks.registration import HookRegistration
 from roomkit_core.models.enums import HookExecution
-from roomkit_core.models.kinds import HookTrigger
+from roomkit_core.models.triggers import HookTrigger
 
 if TYPE_CHECKING:
     from roomkit_core.models.context import RoomContext

@@ -168,6 +168,9 @@ def test_all_mistakes_of_all_modules_are_told_at_once_with_file_and_line(write_b
             @hook("after_broadcast")
             def method(self, event, context): ...
 
+        @on("room_creatd")
+        def deaf(event): ...
+
         nameless = hook("after_broadcast", durable=True)(lambda event, context: None)
 
         @hook("after_broadcast")
@@ -192,7 +195,7 @@ def test_all_mistakes_of_all_modules_are_told_at_once_with_file_and_line(write_b
 
     told = problems_of(first, second, "nowhere", folder=first.parent)
 
-    assert len(told) == 10
+    assert len(told) == 11
     for start in (
         "bot.py:3 misspelt: there is no trigger 'befor_broadcast'",
         "bot.py:6 too_few: it is called with (event, context), and takes (event)",
@@ -200,7 +203,8 @@ def test_all_mistakes_of_all_modules_are_told_at_once_with_file_and_line(write_b
         "bot.py:12 hasty: hook 'hasty': timeout must be above 0",
         "bot.py:15 yields: there is a yield in it",
         "bot.py:20 method: this is a method",
-        "bot.py:23 <lambda>: a durable hook has no name",
+        "bot.py:23 deaf: there is no framework event 'room_creatd'",
+        "bot.py:26 <lambda>: a durable hook has no name",
         "second.py:6 twice: the function of the same name in line 9 replaces it",
         "second.py:3 other: there is a hook 'fine' of after_broadcast already, in ",
     ):

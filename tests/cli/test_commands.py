@@ -254,7 +254,7 @@ def test_what_needs_the_file_for_itself_is_refused_beside_its_owner(roomkit: Run
 
 def test_the_command_says_its_version_and_helps(roomkit: Run) -> None:
     assert roomkit("--version").stdout.strip() == __version__
-    assert "Exit codes: 0 fine, 1 not found" in roomkit("--help").stdout
+    assert "Exit codes: 0 fine; 1 not found" in roomkit("--help").stdout
 
 
 def test_without_its_extra_the_command_says_how_to_get_it() -> None:

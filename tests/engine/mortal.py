@@ -15,8 +15,8 @@ from anyio.from_thread import BlockingPortal
 
 from roomkit_core import ConversationStore, InMemoryStore, RoomKit
 from roomkit_core.builtin.sqlite.store import SQLiteStore
+from roomkit_testkit.stores.clock import ManualClock
 from tests.protocol.places import KitStore, Places
-from tests.stores.clock import ManualClock
 
 LATER = 100.0
 """Seconds after which a lease of a process that is dead is over, and its quiet time too."""

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from roomkit_core import Access, ConversationStore, InboundMessage, InboundResult, WorkFilter
+from roomkit_testkit.stores.clock import ManualClock
 from tests.engine.mortal import LATER, InFiles, InMemory, Mortal, Remains
 from tests.engine.test_rooms_state_machine import SOURCES, RoomsMachine, Told, senders
-from tests.stores.clock import ManualClock
 from tests.support.channels import message, text_of
 
 

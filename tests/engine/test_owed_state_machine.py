@@ -33,8 +33,8 @@ from roomkit_core import (
     WorkState,
 )
 from roomkit_core.models.work import OPEN_STATES
+from roomkit_testkit.stores.clock import ManualClock
 from tests.engine.mortal import LATER, InFiles, InMemory, Mortal, Remains
-from tests.stores.clock import ManualClock
 from tests.support.channels import Answering, LiveProbe, message, text_of
 from tests.support.kits import make_room, rows_of, texts_of
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,9 +13,11 @@ import pytest
 
 from roomkit_core import (
     Access,
+    BotChannel,
     ChannelCategory,
     Delivery,
     DeliveryStatus,
+    FrameworkEvent,
     HookExecution,
     HookResult,
     HookTrigger,
@@ -41,12 +42,9 @@ from roomkit_core import (
 )
 from roomkit_core.engine.pure.explanations import EXPLANATIONS
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message
-from tests.support.codes import Codes
 from tests.support.kits import make_room, open_kit, rows_of
 from tests.support.rooms import wait_for
 from tests.support.still import StillClock
-
-ROOT = Path(__file__).resolve().parents[2]
 
 Fault = Callable[[], Awaitable[Story]]
 FAULTS: list[Any] = []
@@ -762,6 +760,16 @@ async def test_what_went_well_is_told_from_arrival_to_receipt_and_has_no_cause()
     assert order == sorted(order)
 
 
+async def test_a_message_that_no_channel_was_there_for_says_that_nothing_is_owed() -> None:
+    async with open_kit(BotChannel("bot")) as kit:
+        await make_room(kit, "room", "bot")
+        event = await kit.send_event("room", "bot", TextContent(body="hello?"))
+
+        story = await kit.deliveries.why(event.id)
+
+    assert "in the timeline; nothing is owed for it; room 'room' is active" in str(story)
+
+
 async def test_what_it_led_to_in_another_room_belongs_to_its_story() -> None:
     async with open_kit(LiveProbe(), ScriptedChannel("sms")) as kit:
         await make_room(kit, "room", "live")
@@ -896,28 +904,6 @@ async def test_what_others_send_cannot_steer_the_terminal_of_an_operator() -> No
 
 # -------------------------------------------------------------------------------------------------- codes and sentences
 
-WRITERS = ("background", "builtin", "engine", "hooks", "interfaces", "errors.py")
-"""Where codes are written that can get into rows and results."""
-
-BEFORE_THE_FIRST_ROW = {f"roomkit_core/engine/verbs/{name}.py" for name in ("app", "configured", "plugins")}
-"""What puts a kit together: its errors are raised to whoever starts it, and carry what to do themselves."""
-
-
-def test_every_code_that_can_be_written_is_explained() -> None:
-    written: dict[str, str] = {}
-    for place in WRITERS:
-        path = ROOT / "roomkit_core" / place
-        for source in [path] if path.suffix else sorted(path.rglob("*.py")):
-            if str(source.relative_to(ROOT)) in BEFORE_THE_FIRST_ROW:
-                continue
-            tree = ast.parse(source.read_text(encoding="utf-8"))
-            written |= dict.fromkeys(Codes(tree).found, str(source.relative_to(ROOT)))
-
-    assert {"provider.refused", "expired", "room_closed", "source_muted", "store.io", "ask.timeout"} <= set(written)
-    assert {"event.deleted", "rate_limited", "room.gone", "timer.none", "work.failed"} <= set(written)
-    assert {"hook.timeout", "channel.detached", "channel.access", "message.failed", "waits.busy"} <= set(written)
-    assert {code: place for code, place in written.items() if code not in EXPLANATIONS} == {}
-
 
 def test_an_explanation_is_a_sentence_with_something_to_do() -> None:
     for code, (cause, hint) in EXPLANATIONS.items():
@@ -945,3 +931,38 @@ async def test_an_intelligence_channel_is_told_about_like_any_other() -> None:
 
     assert story.cause is not None
     assert story.cause.startswith("Its channel is paused by an operator")
+
+
+# ------------------------------------------------------------------------------------------- why an event is blocked
+
+
+async def test_handlers_are_told_the_reason_that_a_guard_gave() -> None:
+    told: list[FrameworkEvent] = []
+    async with open_kit(LiveProbe()) as kit:
+        await make_room(kit, "room", "live")
+        kit.on("event_blocked")(told.append)
+        kit.hook(HookTrigger.BEFORE_BROADCAST, name="guard")(lambda event, context: HookResult.block("not today"))
+        await kit.process_inbound(message(), room_id="room")
+        await kit.idle()
+
+    [event] = told
+    assert event.data == {"reason": "not today", "blocked_by": "guard"}
+
+
+async def test_t5_a_sender_does_not_say_why_their_message_is_blocked() -> None:
+    told: list[FrameworkEvent] = []
+    async with open_kit(LiveProbe()) as kit:
+        await make_room(kit, "room", "live")
+        await kit.mute("room", "live")
+        kit.on("event_blocked")(told.append)
+        lie = {"blocked_reason": "the provider is down", "blocked_error": "x", "name": "Ann"}
+        result = await kit.process_inbound(message(metadata=lie), room_id="room")
+        assert result.event is not None
+        await kit.idle()
+        story = await kit.deliveries.why(result.event.id)
+
+    [event] = told
+    assert event.data == {"reason": "source_muted", "blocked_by": "source_muted"}
+    assert result.event.metadata == {"name": "Ann"}
+    assert story.cause is not None
+    assert story.cause.startswith("The channel that said it is muted in this room.")

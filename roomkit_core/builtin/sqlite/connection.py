@@ -36,7 +36,9 @@ def connect(path: str, *, writes: bool, synchronous: str = "full", timeout: floa
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         found, needed = sqlite3.sqlite_version, ".".join(map(str, OLDEST_SQLITE))
-        raise StoreError(f"SQLite {needed} or newer is needed, this Python has {found}", code="store.old_sqlite")
+        raise StoreError(
+            f"SQLite {needed} or newer is needed, this Python has {found}", code="store.old_sqlite", retryable=False
+        )
     mode = "rw" if writes else "ro"
     try:
         db = sqlite3.connect(

@@ -6,9 +6,10 @@ then its own time.
 
 from __future__ import annotations
 
-from roomkit_core.engine.pure.explanations import EXPLANATIONS, Explanation, explain
+from roomkit_core.engine.pure.explanations import EXPLANATIONS, explain
 from roomkit_core.engine.pure.facts import Facts, Obstacle
 from roomkit_core.engine.pure.views import name_of
+from roomkit_core.errors import Explanation
 from roomkit_core.models.story import Trouble
 from roomkit_core.models.time import from_microseconds
 from roomkit_core.models.work import GOOD_ENDS, WorkKind, WorkRow, WorkState

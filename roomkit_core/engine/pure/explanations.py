@@ -1,22 +1,13 @@
 """What each code means, in one sentence, and what to do about it.
 
-Every code that the engine, the built-in stores and the base classes can write stands here; a test reads the source for
-them. A channel may bring codes of its own, about which only their state and reason can be told.
+Every code that the core can write stands here; the generator of the reference reads the source for them. A plugin has
+its own in a module ``codes``. Of others only their state and reason can be told.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from roomkit_core.errors import Explanation
 from roomkit_core.models.work import WorkState
-
-
-class Explanation(NamedTuple):
-    """A sentence without its full stop, so that a reason can follow; and what to do, which may be nothing."""
-
-    cause: str
-    hint: str = ""
-
 
 _RETRY = "Retry it: roomkit dead retry {id}."
 _LOOK = "Look at the log of that moment for the exception"
@@ -33,7 +24,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "delivery.raised": Explanation(
         "The call to the provider broke off with an exception, and nobody knows whether it took the message",
-        "If the channel is certain that nothing was sent it should say so with DeliveryFailedError; " + _DUPLICATE,
+        "If the channel is certain that nothing was sent it should say so with DeliveryFailedError. " + _DUPLICATE,
     ),
     "delivery.interrupted": Explanation(
         "The kit was closed while the provider was being called, and nobody knows whether it took the message",
@@ -160,7 +151,29 @@ EXPLANATIONS: dict[str, Explanation] = {
     "voice.not_configured": Explanation("The kit has no speech-to-text or text-to-speech"),
     "voice.backend_not_configured": Explanation("The kit has no voice backend"),
     "config.invalid": Explanation("The configuration is wrong", "Correct what the error names."),
-    "plugin.failed": Explanation("A plugin could not be used", "See kit.plugins.report()."),
+    "config.app": Explanation("A module of [roomkit] app cannot be used", "Correct what the error names."),
+    "config.not_toml": Explanation("The file is no TOML", "Mend the line that the error names."),
+    "config.unreadable": Explanation("The file is not there or cannot be read", "Name another with --config."),
+    "usage.live": Explanation(
+        "There is no kit to start for roomkit doctor --live", "Run it where roomkit.toml is, or add --kit."
+    ),
+    "hook.module": Explanation("The module of a bot has hooks that cannot be registered", "Correct what it names."),
+    "plugin.failed": Explanation("A plugin could not be used", "See kit.plugins.report() or roomkit doctor."),
+    "plugin.component_ambiguous": Explanation("Several plugins offer a component of this name", "Write plugin:name."),
+    "plugin.component_unknown": Explanation(
+        "No plugin that is loaded offers a component of this kind and name", "Correct it, or install the plugin."
+    ),
+    "plugin.config_model": Explanation(
+        "The model of a plugin's settings cannot be imported, or is none", "Look at the exception; correct the plugin."
+    ),
+    "plugin.not_installed": Explanation("No plugin of this id is installed in this Python", "Install it."),
+    "plugin.not_loaded": Explanation("The plugin is installed and this kit does not load it", "Name it in plugins=."),
+    "plugin.required": Explanation("A plugin that the kit requires does not work", "See roomkit doctor."),
+    "plugin.route_conflict": Explanation("Two plugins serve the same path", "Load only one of them."),
+    "plugin.settings": Explanation("The settings of a plugin are wrong", "Correct what the error names."),
+    "plugin.target": Explanation(
+        "What a plugin announced cannot be imported, or is not what it has to be", "Look at the exception, update it."
+    ),
     "roomkit.error": Explanation("RoomKit raised an error", f"{_LOOK}."),
     "kit.unsupported": Explanation("The operation is not offered here, by design"),
     "kit.state": Explanation("The kit was not in the state for that call"),
@@ -186,10 +199,10 @@ EXPLANATIONS: dict[str, Explanation] = {
     "store.foreign": Explanation("The file is a database of something else", "Check the path."),
     "store.newer_schema": Explanation("A newer release wrote the store", "Install that release."),
     "store.older_schema": Explanation("The store has an older schema", "Start its owner with this release."),
-    "store.changed_schema": Explanation("A migration of the store is not that of this release", "Install a release."),
+    "store.changed_schema": Explanation("A migration of the store is not that of this release", "Install its release."),
     "store.too_large": Explanation("It is larger than the store takes", "Keep large media outside; refer to them."),
     "store.old_sqlite": Explanation("This Python has a SQLite that is too old", "Use a newer Python."),
-    "store.absent": Explanation("There is no store at that path", "Start its owner first."),
+    "store.absent": Explanation("There is no store at that path", "Start its owner first, or name another file."),
     "store.closed": Explanation("The store was closed"),
     "store.forked": Explanation("The store was opened before a fork", "Open it after the fork."),
     "store.file_gone": Explanation("The store's file was removed while it was in use", "Put it back, start again."),

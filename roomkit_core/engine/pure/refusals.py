@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from roomkit_core.engine.pure.explanations import EXPLANATIONS, Explanation
+from roomkit_core.engine.pure.explanations import EXPLANATIONS
 from roomkit_core.engine.pure.facts import Facts
+from roomkit_core.errors import Explanation
 from roomkit_core.hooks.deciding import HOOK_ERROR
 from roomkit_core.models.enums import EventStatus
 from roomkit_core.models.event import RoomEvent

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from roomkit_core.models.channel import ChannelBinding
     from roomkit_core.models.enums import RoomStatus
     from roomkit_core.models.event import EventSource, RoomEvent
-    from roomkit_core.models.kinds import HookTrigger
     from roomkit_core.models.participant import Participant
     from roomkit_core.models.room import Room
     from roomkit_core.models.task import Observation, Task
+    from roomkit_core.models.triggers import HookTrigger
     from roomkit_core.models.work import WorkRow
 
 

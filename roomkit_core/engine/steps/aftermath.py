@@ -13,6 +13,7 @@ from functools import partial
 from roomkit_core.engine.flow.following import Following
 from roomkit_core.engine.flow.live import spawn_drain
 from roomkit_core.engine.flow.runners import Runners
+from roomkit_core.engine.pure.refusals import REASON
 from roomkit_core.engine.state.commit import Batch
 from roomkit_core.engine.state.pools import Pool
 from roomkit_core.engine.state.ports import Ports
@@ -221,7 +222,7 @@ class Aftermath:
                 room_id=event.room_id,
                 channel_id=event.source.channel_id,
                 event_id=event.id,
-                data={"reason": event.blocked_by, "blocked_by": event.blocked_by},
+                data={"reason": event.metadata.get(REASON, event.blocked_by), "blocked_by": event.blocked_by},
                 depth=event.chain_depth,
             )
         else:

@@ -33,7 +33,7 @@ from roomkit_core.models.channel import ChannelBinding, ChannelOutput
 from roomkit_core.models.content import TextContent
 from roomkit_core.models.event import EventSource, RoomEvent, Routing
 from roomkit_core.models.ids import new_id
-from roomkit_core.models.kinds import HookTrigger
+from roomkit_core.models.triggers import HookTrigger
 from roomkit_core.models.work import Outcome, WorkRow, WorkState
 
 log = logging.getLogger("roomkit.answers")

@@ -12,8 +12,9 @@ from roomkit_core.models.channel import ChannelBinding
 from roomkit_core.models.content import SystemContent
 from roomkit_core.models.enums import EventStatus
 from roomkit_core.models.event import EventSource, RoomEvent
-from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
+from roomkit_core.models.kinds import ChannelType, EventType
 from roomkit_core.models.room import Room
+from roomkit_core.models.triggers import HookTrigger
 
 
 def note(unit: Unit, event_type: EventType, code: str, body: str, data: dict[str, Any]) -> RoomEvent:

@@ -77,5 +77,11 @@ def failed_at_birth(ports: Ports, row: WorkRow) -> None:
         room_id=row.room_id,
         channel_id=row.channel_id,
         event_id=row.event_id,
-        data={"error": row.reason, "code": row.code, "delivery_id": row.id},
+        data={
+            "delivery_id": row.id,
+            "state": row.state.value,
+            "code": row.code,
+            "error": row.reason,
+            "due_in": None,
+        },
     )

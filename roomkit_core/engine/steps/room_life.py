@@ -11,9 +11,10 @@ from roomkit_core.models.base import evolve
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.enums import RoomStatus
 from roomkit_core.models.ids import new_id
-from roomkit_core.models.kinds import EventType, HookTrigger
+from roomkit_core.models.kinds import EventType
 from roomkit_core.models.room import Room
 from roomkit_core.models.time import to_microseconds
+from roomkit_core.models.triggers import HookTrigger
 from roomkit_core.models.work import WorkKind, WorkRow
 
 

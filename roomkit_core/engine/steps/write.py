@@ -28,6 +28,8 @@ log = logging.getLogger("roomkit.engine")
 # Members of an enum are looked up the long way; these are needed for every message.
 _ACTIVE, _DELIVERED = RoomStatus.ACTIVE, EventStatus.DELIVERED
 
+_NOTES = frozenset({REASON, ERROR})
+
 Written = tuple[RoomEvent | None, str | None]
 """What became of an event in its unit: stored as that event, and not passed on if there is a reason."""
 
@@ -91,8 +93,9 @@ async def write_event(
             entry = Entry(event, owed, chain)
         else:
             changes.update(status=EventStatus.BLOCKED, blocked_by=blocked_by or reason)
-            if notes:
-                changes["metadata"] = FrozenDict({**event.metadata, **notes})
+            if notes or not _NOTES.isdisjoint(event.metadata):  # the sender does not say why (T5)
+                said = {key: value for key, value in event.metadata.items() if key not in _NOTES}
+                changes["metadata"] = FrozenDict({**said, **(notes or {})})
             event = _changed(event, False, changes)
             entry = Entry(event, NOTHING, chain)
         if unit.draft is own:  # no hook did anything: the draft is this function's own, and nobody else holds it

@@ -28,7 +28,8 @@ from roomkit_core.models.base import FrozenDict, FrozenList, evolve
 from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.channel import ChannelBinding, Route
 from roomkit_core.models.enums import Access, ChannelCategory
-from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
+from roomkit_core.models.kinds import ChannelType, EventType
+from roomkit_core.models.triggers import HookTrigger
 from roomkit_core.models.work import WorkKind, WorkState
 
 NO_ACCESS = "channel.access"

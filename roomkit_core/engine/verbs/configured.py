@@ -14,6 +14,8 @@ from roomkit_core.config.environment import overlay
 from roomkit_core.config.lists import plugin_lists
 from roomkit_core.engine.verbs.modules import ImportProblem, source_of
 from roomkit_core.errors import ConfigError, ConfigProblem, HookError, PluginError
+from roomkit_core.interfaces.clock import Clock
+from roomkit_core.interfaces.store import ConversationStore
 from roomkit_core.plugin import Kind
 from roomkit_core.registry import CatalogEntry, PluginRegistry
 from roomkit_core.registry.imports import import_name
@@ -117,7 +119,13 @@ def planning(
 
 
 def configured(
-    make: Callable[..., Any], path: Path, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+    make: Callable[..., Any],
+    path: Path,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    store: ConversationStore | None = None,
+    clock: Clock | None = None,
 ) -> Configured:
     """The kit that a file describes.
 
@@ -126,6 +134,8 @@ def configured(
         path: The file.
         environ: The environment.
         overrides: Tables as in the file, whose values win over all others.
+        store: In the place of that of the file, which is checked and not made.
+        clock: The kit's.
 
     Raises:
         ConfigError: With all problems.
@@ -134,7 +144,8 @@ def configured(
     plan = plans.plan()
     for plugin, required in plan.named.items():
         registry.load(plugin, required=required)
-    store = _store(plans, plan, registry)
+    if store is None:
+        store = _store(plans, plan, registry)
     locks, router = _chosen(plans, plan, Kind.LOCK), _chosen(plans, plan, Kind.ROUTER, store)
     channels = [plans.build(part) for part in plan.of_kind(Kind.CHANNEL).values()]
     settings = {plugin: plans.complete(given) for plugin, given in plan.settings.items()}
@@ -152,6 +163,7 @@ def configured(
         inbound_rate_limit=section.inbound_rate_limit,
         inbound_sender_rate_limit=section.inbound_sender_rate_limit,
         retention=plan.retention,
+        clock=clock,
         plugins=registry,
     )
     for channel in channels:

@@ -16,8 +16,9 @@ from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.content import DeleteContent
 from roomkit_core.models.enums import DeleteType, EventStatus
 from roomkit_core.models.event import EventSource, RoomEvent
-from roomkit_core.models.kinds import ChannelType, EventType, HookTrigger
+from roomkit_core.models.kinds import ChannelType, EventType
 from roomkit_core.models.packing import pack_event, tombstone, unpack_event
+from roomkit_core.models.triggers import HookTrigger
 from roomkit_core.models.work import OPEN_STATES, WorkKind, WorkRow, WorkState
 
 DELETED = "event.deleted"

@@ -13,8 +13,8 @@ from roomkit_core.hooks.observers import Observer
 from roomkit_core.interfaces.store import WorkFilter
 from roomkit_core.models.delivery import DeliveryStatus
 from roomkit_core.models.enums import ReceiptRank
-from roomkit_core.models.kinds import HookTrigger
 from roomkit_core.models.time import to_microseconds
+from roomkit_core.models.triggers import HookTrigger
 from roomkit_core.models.work import WorkKind, WorkRow
 
 log = logging.getLogger("roomkit.delivery")

@@ -23,6 +23,7 @@ def serve(
     """Run the bot of a roomkit.toml behind a web server, until Ctrl+C or SIGTERM.
 
     What the plugins serve is served: the clients of WebSocket channels at /ws, a chat page at /, /healthz and /readyz.
+    It ends with 1 if it cannot listen there or the kit does not start.
     """
     try:
         configure_logging(config)
