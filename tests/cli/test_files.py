@@ -114,6 +114,24 @@ def test_a_file_that_nobody_wrote_is_missed_only_by_who_needs_it(file: Path) -> 
     assert "there is no other.toml" in run("doctor", "--config", "other.toml").stdout
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[channels.bot\n", "roomkit.toml:1: expected"),
+        ('[roomkit]\nstore = ["a"]\n', "does not say by its name which store"),
+        ('[stores.a]\nuse = "sqlite"\npath = "~nobody-at-all/room.db"\n', "nobody-at-all"),
+        ('[stores.a]\nuse = ["sqlite"]\n', "is no SQLite file"),
+    ],
+)
+def test_a_command_that_wants_a_store_says_why_the_file_names_none(text: str, words: str, file: Path) -> None:
+    file.write_text(text)
+
+    result = run("timeline", "chat")
+
+    assert result.exit_code in (2, 3)
+    assert words in result.stderr
+
+
 def test_a_module_that_is_not_there_has_the_line_that_names_it_and_the_folder_where_it_was_looked_for(
     file: Path, tmp_path: Path
 ) -> None:
