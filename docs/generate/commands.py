@@ -102,9 +102,8 @@ def _takes(parameter: Any, annotation: Any) -> str:
 def _default(parameter: Any) -> str:
     if parameter.required:
         return "needed"
-    told = getattr(parameter, "show_default", None)
-    if isinstance(told, str):  # in words, where it is found when the command runs
-        return told
+    if isinstance(parameter.show_default, str):
+        return str(parameter.show_default)
     is_nothing = parameter.default is None or parameter.default is False
     return "" if is_nothing else f"`{json.dumps(parameter.default).strip(chr(34))}`"
 
