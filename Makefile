@@ -31,7 +31,7 @@ demo: $(VENV)/.runtime
 	@$(BIN)/roomkit serve --config examples/web_chat/roomkit.toml --port $(PORT)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -45,7 +45,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format
 
 prove: $(VENV)/.dev
-	$(BIN)/pytest -m prove $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal -m prove $(ARGS)
 	$(BIN)/python -m tests.mutants.run
 
 bench: $(VENV)/.dev

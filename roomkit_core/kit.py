@@ -19,6 +19,7 @@ from roomkit_core.engine.verbs.plugins import Plugins
 from roomkit_core.engine.verbs.rooms import Rooms
 from roomkit_core.engine.verbs.sending import send
 from roomkit_core.engine.verbs.state import KeyValue
+from roomkit_core.hooks.collected import fitting
 from roomkit_core.hooks.registration import HookRegistration, HookRegistry, OnError
 from roomkit_core.hooks.status import status_hook
 from roomkit_core.interfaces.channel import Channel
@@ -150,6 +151,8 @@ class RoomKit:
         *,
         environ: Mapping[str, str] | None = None,
         overrides: Mapping[str, Any] | None = None,
+        store: ConversationStore | None = None,
+        clock: Clock | None = None,
     ) -> Self:
         """The kit that a configuration file describes, with its channels and the hooks of its ``app``; not started.
 
@@ -161,12 +164,14 @@ class RoomKit:
                 Those of the process if omitted.
             overrides: Tables as in the file, whose values win over file and environment:
                 ``{"stores": {"main": {"use": "memory"}}}``.
+            store: In the place of the store of the file, which is checked and not made; for tests.
+            clock: The kit's clock; the system's if omitted.
 
         Raises:
             ConfigError: The file cannot be read, or something in it is wrong; ``problems`` has all of it.
             PluginError: A plugin that the file requires is broken.
         """
-        return assembly.from_config(cls, path, environ, overrides)
+        return assembly.from_config(cls, path, environ, overrides, store, clock)
 
     # ------------------------------------------------------------------------------------------------ its life
 
@@ -636,7 +641,8 @@ class RoomKit:
 
         ``BEFORE_BROADCAST`` hooks with execution ``SYNC`` decide: they return a :class:`HookResult`, one after the
         other by ascending priority, and what they do to their room is committed with the message. All others observe:
-        they run beside the way of the message, at most once, and hold up nobody.
+        they run beside the way of the message, at most once, and hold up nobody. A function with a parameter ``kit``
+        gets the kit there.
 
         Args:
             trigger: The moment.
@@ -662,7 +668,7 @@ class RoomKit:
                 HookRegistration(
                     trigger,
                     HookExecution(execution),
-                    fn,
+                    fitting(fn, self),
                     priority,
                     name,
                     timeout,
@@ -691,7 +697,8 @@ class RoomKit:
         durable: bool = False,
     ) -> None:
         """Call a function at a moment in one room; see :meth:`hook`. It goes with the room."""
-        hook = HookRegistration(trigger, execution, fn, priority, name, timeout, on_error=on_error, durable=durable)
+        given = fitting(fn, self)
+        hook = HookRegistration(trigger, execution, given, priority, name, timeout, on_error=on_error, durable=durable)
         self._engine.ports.hooks.add_room_hook(room_id, hook)
 
     def remove_room_hook(self, room_id: str, name: str) -> bool:
@@ -705,6 +712,7 @@ class RoomKit:
 
         Args:
             modules: Modules, names of modules, or paths of files that end with ``.py``; they are imported.
+                One that was named before stays as it is, until :meth:`reload_app`.
             folder: Where names are looked for first, and where relative paths begin.
 
         Returns:

@@ -50,7 +50,8 @@ What comes first wins: `overrides` that code gives to `from_config`, the environ
 `[plugins.<id>]`, the default of the key.
 
 - **Environment**: `ROOMKIT_CHANNELS__SUPPORT__FROM_NUMBER` is `from_number` in `[channels.support]`. Each `__` leads
-  into a table, case does not matter, `_` stands for `-` and `.` of an id. Lists and tables are JSON.
+  into a table, case does not matter, `_` stands for `-` and `.` of an id. Lists and tables are JSON;
+  where a text is wanted, one that looks like JSON stays that text.
 - **References**, in the place of any value:
   `{ env = "NAME" }` is a variable; `{ file = "path" }` is the content of a file without the line break at its end; and
   `{ STORE = "reference" }` comes from a store of secrets, which is a section `[secrets.STORE]` or a component of kind

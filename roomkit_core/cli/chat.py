@@ -17,10 +17,13 @@ from roomkit_core.builtin.bot import seat_bots
 from roomkit_core.builtin.memory.store import InMemoryStore
 from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.builtin.terminal import TerminalChannel
+from roomkit_core.cli.configuration import kit_of_file
 from roomkit_core.cli.lists import DEFAULT_CONFIG, ConfigPath
-from roomkit_core.cli.session import DEFAULT_STORE, command
+from roomkit_core.cli.places import USUAL_STORE
+from roomkit_core.cli.session import command
 from roomkit_core.cli.shown import line_of
 from roomkit_core.cli.terminal import Terminal
+from roomkit_core.config.logs import configure_logging
 from roomkit_core.errors import ConfigError, HookError
 from roomkit_core.interfaces.kit import Wait
 from roomkit_core.interfaces.store import ConversationStore
@@ -55,7 +58,7 @@ def chat(
         typer.Option(
             "--store", envvar="ROOMKIT_STORE", help="Without a configuration: a file, or memory.", metavar="PATH"
         ),
-    ] = DEFAULT_STORE,
+    ] = USUAL_STORE,
     reload: Annotated[bool, typer.Option("--reload", help="Take over a changed bot before each message.")] = False,
 ) -> None:
     """Talk to a bot. Ctrl+D ends it. On a pipe each line is a message; it ends with 1 if an answer is still owed."""
@@ -100,14 +103,15 @@ def _let_interrupts(former: set[int] | None) -> None:
 
 
 def make_kit(config: str, app: list[str], store: str) -> RoomKit:
-    """The kit of the configuration, or without one a kit on a file.
+    """The kit of the configuration, or without one a kit on a file; logging is set up for it.
 
     Raises:
         ConfigError: The configuration is wrong, or a bot that is named has mistakes.
     """
     if Path(config).exists() or config != DEFAULT_CONFIG:
-        kit = RoomKit.from_config(config)
+        kit = kit_of_file(config)
     else:
+        configure_logging()
         kit = RoomKit(_store(store))
     try:
         kit.include(*app, folder=Path.cwd())
@@ -163,19 +167,30 @@ class Visit:
         self._room = room_id
         self._who = who
         self._terminal = terminal
+        self._before: frozenset[str] = frozenset()
+        self._meanwhile: list[RoomEvent] | None = []
 
     async def come_in(self) -> None:
-        """Make the room ready, show what was said before, and listen."""
+        """Make the room ready, listen, and show what was said before and then what is said meanwhile.
+
+        What a killed process has left owed is answered as soon as the kit runs. So this listens before it reads: an
+        answer that comes between the two would be in neither. One that is in both is shown once.
+        """
         kit, channel_id = self._kit, self._channel.channel_id
         await kit.create_room(self._room, exist_ok=True)
         await seat_bots(kit, self._room)
         if channel_id not in {binding.channel_id for binding in await kit.list_bindings(self._room)}:
             await kit.attach_channel(self._room, channel_id)
-        for event in await self._before():
-            self._show(event)
         self._channel.listen(self._room, self._hear)
+        before = await self._history()
+        self._before = frozenset(event.id for event in before)
+        for event in before:
+            self._show(event)
+        meanwhile, self._meanwhile = self._meanwhile or [], None
+        for event in meanwhile:
+            self._hear(event)
 
-    async def _before(self) -> tuple[RoomEvent, ...]:
+    async def _history(self) -> tuple[RoomEvent, ...]:
         viewer = self._channel.channel_id
         start = (await self._kit.rooms.read(self._room, viewer=viewer, limit=1)).cursor
         last = (await self._kit.get_room(self._room)).latest_index
@@ -201,7 +216,11 @@ class Visit:
         return len(rows)
 
     def _hear(self, event: RoomEvent) -> None:
-        if event.source.channel_id != self._channel.channel_id or event.source.participant_id != self._who:
+        if self._meanwhile is not None:
+            self._meanwhile.append(event)
+        elif event.id in self._before:
+            pass  # it was committed before it was read, and told after that
+        elif event.source.channel_id != self._channel.channel_id or event.source.participant_id != self._who:
             self._show(event)
 
     def _show(self, event: RoomEvent) -> None:

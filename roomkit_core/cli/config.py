@@ -94,7 +94,7 @@ def _plain(plan: Plan, part: Part) -> dict[str, Any]:
         "section": ".".join(part.keys),
         "kind": part.kind,
         "use": f"{part.offer.plugin}:{part.offer.name}",
-        "line": plan.document.line_of(part.keys),
+        "line": plan.document.places.line_of(part.keys),
         "takes": {key: ".".join(value.keys) for key, value in part.fields.items() if isinstance(value, Part)},
         "set": [key for key in part.given if not isinstance(part.fields[key], Part)],
     }

@@ -1,4 +1,4 @@
-"""The configuration file, checked against the installed plugins, and the bot that it names; nothing is built."""
+"""The configuration file, as commands use it: checked with the bot that it names, or made into a kit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from roomkit_core.config import Document, Plan, Planning, read
+from roomkit_core.config.logs import configure_logging
 from roomkit_core.config.naming import kinds_by_section
 from roomkit_core.config.parts import USE
 from roomkit_core.engine.verbs.configured import Offered, include_app
@@ -15,8 +16,23 @@ from roomkit_core.kit import RoomKit
 from roomkit_core.registry import PluginRegistry
 
 
+def kit_of_file(path: str) -> RoomKit:
+    """The kit that the file describes, with logging set up as it says, before any plugin has something to log.
+
+    Raises:
+        ConfigError: With all problems, those of ``[logging]`` among them.
+        PluginError: A plugin that the file requires is broken.
+    """
+    try:
+        configure_logging(path)
+    except ConfigError:
+        RoomKit.from_config(path)  # raises that, and all else that is wrong
+        raise
+    return RoomKit.from_config(path)
+
+
 def check_configuration(path: str, registry: PluginRegistry) -> Plan:
-    """The plan that the file makes, after a look at the bot's modules.
+    """The plan that the file makes, after a look at the bot's modules; nothing is built.
 
     Plugins whose settings or components are configured wrongly become CONFIG_ERROR.
 
@@ -24,11 +40,13 @@ def check_configuration(path: str, registry: PluginRegistry) -> Plan:
         ConfigError: With all problems.
     """
     document = read(Path(path))
+    planning = Planning(document, os.environ, Offered(registry))
     try:
-        planning = Planning(document, os.environ, Offered(registry))
         plan = planning.plan()
     except ConfigError as error:
-        _blame_plugins(document, error.problems, registry)
+        # What the file itself has wrong, such as a section that stands there twice, is the fault of no plugin.
+        own = planning.document.problems
+        _blame_plugins(document, [problem for problem in error.problems if problem not in own], registry)
         raise
     include_app(RoomKit(), plan, planning.redact)  # a kit for nothing else: it never starts
     return plan

@@ -14,8 +14,9 @@ from roomkit_core.cli.findings import Finding
 from roomkit_core.cli.lists import DEFAULT_CONFIG, ConfigPath
 from roomkit_core.cli.live import look_at_configured, look_at_kit
 from roomkit_core.cli.output import print_json, print_table
+from roomkit_core.cli.places import USUAL_STORE
 from roomkit_core.cli.plugin_health import look_at_plugins
-from roomkit_core.cli.session import DEFAULT_STORE, AsJson, command
+from roomkit_core.cli.session import AsJson, command
 from roomkit_core.cli.surroundings import look_at_python, look_at_sqlite, look_at_store
 from roomkit_core.errors import ConfigError
 
@@ -66,7 +67,7 @@ def _look(store: str | None, config: str, kit: str | None, *, live: bool) -> Ite
         yield from look_at_plugins(config)
     except ConfigError:
         return  # told already; without the lists nothing may be imported
-    path = store or (DEFAULT_STORE if plan is None else store_of(plan))
+    path = store or (USUAL_STORE if plan is None else store_of(plan))
     if path is not None:
         yield from look_at_store(path)
     if live and kit is not None:

@@ -10,6 +10,7 @@ from typing import Final
 
 import anyio
 
+from roomkit_core.cli.configuration import kit_of_file
 from roomkit_core.cli.configuration_health import findings_of
 from roomkit_core.cli.findings import Finding
 from roomkit_core.errors import ConfigError, RoomKitError, StoreBusyError
@@ -38,7 +39,7 @@ def look_at_kit(name: str) -> list[Finding]:
 def look_at_configured(path: str) -> list[Finding]:
     """The same with the kit that a configuration file describes."""
     try:
-        kit = RoomKit.from_config(path)
+        kit = kit_of_file(path)
     except ConfigError as error:
         return list(findings_of(error))
     except RoomKitError as error:

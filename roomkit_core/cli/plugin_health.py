@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from roomkit_core.cli.findings import Finding
@@ -42,7 +42,7 @@ def _who(report: PluginReport) -> str:
     return f"{report.state} from {origin(report)}"
 
 
-def _unknown_in_lists(ids: list[str], registry: PluginRegistry) -> Iterator[Finding]:
+def _unknown_in_lists(ids: Sequence[str], registry: PluginRegistry) -> Iterator[Finding]:
     installed = [report.id for report in registry.report()]
     for plugin_id in ids:
         if plugin_id not in installed:

@@ -12,6 +12,7 @@ import anyio
 import typer
 
 from roomkit_core.builtin.sqlite.store import SQLiteStore
+from roomkit_core.cli.places import USUAL_STORE, resolve_store
 from roomkit_core.engine.verbs.desk import Desk
 from roomkit_core.errors import (
     ChannelNotFoundError,
@@ -38,11 +39,20 @@ EXIT_CODES: Final = {
 _ABSENT = (WorkNotFoundError, RoomNotFoundError, EventNotFoundError, ChannelNotFoundError)
 
 StorePath = Annotated[
-    str, typer.Option("--store", envvar="ROOMKIT_STORE", help="The store's file.", metavar="PATH", show_default=True)
+    str,
+    typer.Option(
+        "--store",
+        envvar="ROOMKIT_STORE",
+        help="The store's file.",
+        metavar="PATH",
+        show_default=f"that of roomkit.toml, or {USUAL_STORE}",
+        callback=resolve_store,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
-DEFAULT_STORE = "room.db"
+DEFAULT_STORE = ""
+"""Nobody has named one; see :func:`resolve_store`."""
 
 
 def beside(path: str, role: str, job: Callable[[SQLiteStore, Desk], Awaitable[T]]) -> T:

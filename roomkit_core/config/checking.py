@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from roomkit_core.config.annotations import takes_table, wants_text
 from roomkit_core.config.document import Document, Keys
 from roomkit_core.config.environment import BETWEEN, PREFIX
 from roomkit_core.config.references import References
@@ -31,11 +31,14 @@ class Checking:
         self.document = document
         self.references = references
         self.problems: list[ConfigProblem] = []
-        self._redact = references.secrecy.redact
+
+    def redact(self, text: str) -> str:
+        """The text without any secret that is known by now."""
+        return self.references.secrecy.redact(text)
 
     def wrong(self, keys: Keys, what: str, fix: str) -> None:
         """Note a problem."""
-        problem = self.document.problem(keys, self._redact(what), self._redact(fix) or LOOK)
+        problem = self.document.problem(keys, self.redact(what), self.redact(fix) or LOOK)
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -64,8 +67,7 @@ class Checking:
         places = elsewhere or {}
         known = len(self.references.problems)
         resolved = {
-            key: self.references.resolve(value, (*places.get(key, keys), key), is_table=takes_table(model, key))
-            for key, value in table.items()
+            key: self._resolved(model, key, value, (*places.get(key, keys), key)) for key, value in table.items()
         }
         missed = {problem.key for problem in self.references.problems[known:]}
         self.references.secrecy.keep(*written_secrets(model, resolved))
@@ -77,6 +79,23 @@ class Checking:
                     self.problems.append(problem)
             return None
         return None if missed else made
+
+    def _resolved(self, model: type[BaseModel], key: str, value: Any, at: Keys) -> Any:
+        """The value with what it refers to; where a text is wanted, a variable's text that looks like JSON is one."""
+        is_table = takes_table(model, key)
+        for place, text in self.document.texts.items():
+            inner = place[len(at) :]
+            if place[: len(at)] == at and wants_text(model, (key, *inner)):
+                value = self._with_text(value, inner, text, is_table=is_table)
+        return self.references.resolve(value, at, is_table=is_table)
+
+    def _with_text(self, value: Any, way: Keys, text: str, *, is_table: bool) -> Any:
+        """The value with a text at the end of the way, unless a reference stands there, or no longer what was put."""
+        if not way:
+            return value if self.references.is_reference(value) and not is_table else text
+        if not isinstance(value, dict) or way[0] not in value:
+            return value
+        return {**value, way[0]: self._with_text(value[way[0]], way[1:], text, is_table=False)}
 
     def _problems(
         self, model: type[BaseModel], error: ValidationError, keys: Keys, elsewhere: Mapping[str, Keys]
@@ -94,22 +113,8 @@ class Checking:
                 what = found["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
                 if found["type"] in _FREE_TEXT and is_secret(model, steps):
                     what = "this is not valid"  # who wrote the validator may have repeated a part of the value
-                what = self._redact(what[:1].lower() + what[1:])
+                what = self.redact(what[:1].lower() + what[1:])
                 yield self.document.problem(way, what, _meaning(model, steps))
-
-
-def takes_table(model: type[BaseModel], name: str) -> bool:
-    """Whether a field of a model is written as a table."""
-    field = model.model_fields.get(name)
-    return field is not None and _is_table(field.annotation)
-
-
-def _is_table(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    if origin in (Union, UnionType, Annotated):
-        return any(_is_table(argument) for argument in get_args(annotation))
-    kind = origin or annotation
-    return isinstance(kind, type) and issubclass(kind, Mapping | BaseModel)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -132,5 +137,14 @@ def _fields(model: type[BaseModel], steps: Keys) -> Iterable[str]:
 
 
 def _meaning(model: type[BaseModel], way: Keys) -> str:
-    field = model.model_fields.get(way[0]) if way else None
-    return LOOK if field is None or not field.description else f"It says: {field.description}"
+    """What the innermost field on the way that is described is for."""
+    text = ""
+    for step in way:
+        field = model.model_fields.get(step)
+        if field is None:
+            break
+        text = field.description or text
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        model = field.annotation
+    return f"It says: {text}" if text else LOOK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Final
@@ -19,32 +19,41 @@ def overlay(document: Document, environ: Mapping[str, str], overrides: Mapping[s
     """The document with what the environment says instead, and over that what code says.
 
     A variable counts if it begins with ``ROOMKIT_`` and has a ``__``; each ``__`` leads into a table. Case does not
-    matter, and ``_`` stands for a ``-`` or a ``.`` of an id that is in the file. A value that begins like a JSON array
-    or object is one. ``overrides`` are tables as in the file; what is no table in them replaces what is there.
+    matter, and ``_`` stands for a ``-`` or a ``.`` of an id that is in the file. A value that is a JSON array or object
+    is read as one, and kept as a text too: which of them counts is known where it is wanted. ``overrides`` are tables
+    as in the file; what is no table in them replaces what is there.
     """
     data = deepcopy(document.data)
     variables: dict[Keys, str] = {}
+    texts: dict[Keys, str] = {}
     problems = [*document.problems]
     for name in sorted(environ):
         if name.startswith(PREFIX) and BETWEEN in name:
-            keys = _put(data, name.removeprefix(PREFIX).split(BETWEEN), _value(environ[name]))
+            value = _value(environ[name])
+            keys = _put(data, name.removeprefix(PREFIX).split(BETWEEN), value)
             if keys is None:
                 fix = f"Unset it, or mend the file: each {BETWEEN} in a name leads into a table."
                 what = "there is something else than a table on the way to it"
                 problems.append(ConfigProblem(str(document.path), None, "", what, fix, name))
-            else:
-                variables[keys] = name
-    _join(data, overrides or {}, variables, ())
-    return replace(document, data=data, variables=variables, problems=problems)
+                continue
+            variables[keys] = name
+            if not isinstance(value, str):
+                texts[keys] = environ[name]
+    for above in list(_join(data, overrides or {}, ())):
+        for at in [at for at in variables if at[: len(above)] == above]:
+            del variables[at]
+            texts.pop(at, None)
+    return replace(document, data=data, variables=variables, texts=texts, problems=problems)
 
 
-def _join(table: dict[str, Any], over: Mapping[str, Any], variables: dict[Keys, str], above: Keys) -> None:
+def _join(table: dict[str, Any], over: Mapping[str, Any], above: Keys) -> Iterator[Keys]:
+    """Put one over the other; yields where something was replaced."""
     for key, value in over.items():
         keys = (*above, key)
         if isinstance(value, Mapping) and isinstance(table.get(key, {}), dict):
-            _join(table.setdefault(key, {}), value, variables, keys)
+            yield from _join(table.setdefault(key, {}), value, keys)
         else:
-            variables.pop(keys, None)
+            yield keys
             table[key] = value
 
 
@@ -79,6 +88,6 @@ def _value(text: str) -> Any:
     if text.lstrip()[:1] in ("[", "{"):
         try:
             return json.loads(text)
-        except ValueError:  # a text that begins so
+        except (ValueError, RecursionError):  # a text that begins so
             return text
     return text

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
@@ -32,7 +32,7 @@ def configure_logging(path: str | os.PathLike[str] | None = None, *, environ: Ma
     """Write log records as the ``[logging]`` section of a file says; again replaces what was set up before.
 
     Records of everybody in the process are written, from ``level`` on: warnings and worse of other libraries, and those
-    of RoomKit and of the bot.
+    of RoomKit and of the modules that ``[roomkit] app`` names.
 
     Args:
         path: The configuration; the defaults apply if it is None or has no such section.
@@ -48,10 +48,19 @@ def configure_logging(path: str | os.PathLike[str] | None = None, *, environ: Ma
     section = checking.model(LoggingSection, table, _SECTION)
     if not isinstance(section, LoggingSection):
         raise ConfigError(problems=[*checking.document.problems, *checking.problems, *checking.references.problems])
-    _apply(section)
+    _apply(section, _bots(checking.document))
 
 
-def _apply(section: LoggingSection) -> None:
+def _bots(document: Document) -> Iterator[str]:
+    """The modules of the bot, by the names that their loggers have."""
+    table = document.data.get("roomkit")
+    app = table.get("app") if isinstance(table, dict) else None
+    for place in app if isinstance(app, list) else ():
+        if isinstance(place, str) and place:
+            yield Path(place).stem if place.endswith(".py") else place
+
+
+def _apply(section: LoggingSection, bots: Iterable[str]) -> None:
     handler: logging.Handler = logging.StreamHandler(sys.stderr)
     if section.file is not None:
         try:
@@ -69,7 +78,8 @@ def _apply(section: LoggingSection) -> None:
     for name in _named:
         logging.getLogger(name).setLevel(logging.NOTSET)
     _named.clear()
-    for name, level in {"roomkit": section.level, "__main__": section.level, **section.levels}.items():
+    own = dict.fromkeys(("roomkit", "__main__", *bots), section.level)
+    for name, level in {**own, **section.levels}.items():
         logging.getLogger(name).setLevel(level.upper())
         _named.add(name)
 

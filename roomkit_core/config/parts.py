@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,13 +13,20 @@ from roomkit_core.config.catalog import Offer, Offers
 from roomkit_core.config.checking import Checking, did_you_mean
 from roomkit_core.config.document import Keys
 from roomkit_core.config.naming import kinds_by_section, section_of
+from roomkit_core.config.raised import as_a_whole, place_of, words_of
 from roomkit_core.errors import PluginError, RoomKitError
 from roomkit_core.models.base import evolve
 from roomkit_core.models.ids import check_id
 from roomkit_core.models.settings import Uses
 from roomkit_core.plugin import Kind
 
+log = logging.getLogger("roomkit.config")
+
 USE: Final = "use"
+NEEDS: Final = (
+    "The component's documentation says what it needs; "
+    "with ROOMKIT_LOGGING__LEVEL=debug commands log the whole traceback."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +117,9 @@ class Parts:
             offer = self._offers.find(kind, used)
             model = self._offers.model(offer)
         except PluginError as error:
-            self._checking.wrong((*keys, USE), str(error), error.hint)
+            told = error.hint in str(error)  # what is wrong with a plugin that may have it, which says what to do
+            fix = "Mend that; `roomkit plugins --check` looks again." if told else error.hint
+            self._checking.wrong((*keys, USE), str(error), fix)
             return None
         own = {key: value for key, value in table.items() if key != USE}
         if model is None:
@@ -194,14 +204,30 @@ class Parts:
         if fields is None:
             return None
         named = (part.id,) if part.kind == Kind.CHANNEL else ()
+        target: Any = None
         try:
-            return self._offers.target(part.offer)(*leading, *named, **fields)
+            target = self._offers.target(part.offer)
+            return target(*leading, *named, **fields)
         except RoomKitError as error:
             self._checking.wrong(part.keys, str(error), error.hint)
+            self._log(part, error)
         except Exception as error:
-            what = f"{part.kind} {part.id!r} cannot be made: {type(error).__name__}: {error}"
-            self._checking.wrong(part.keys, what, "The component's documentation says what it needs.")
+            place = place_of(error, target)
+            where = "" if place is None else f" ({place})"
+            words = " ".join(self._checking.redact(words_of(error)).split())
+            self._checking.wrong(part.keys, f"{_cannot(part)}: {words}{where}", NEEDS)
+            self._log(part, error)
         return None
+
+    def _log(self, part: Part, error: Exception) -> None:
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "%s\n%s", _cannot(part), self._checking.redact(as_a_whole(error)), extra={"plugin": part.offer.plugin}
+            )
+
+
+def _cannot(part: Part) -> str:
+    return f"{part.kind} {part.id!r} cannot be made"
 
 
 def uses_of(model: type[BaseModel]) -> dict[str, Uses]:

@@ -45,14 +45,20 @@ class References:
             is_table: A table is what is wanted there: it is no reference itself, its values may be some.
         """
         if isinstance(value, dict):
-            if len(value) == 1 and not is_table:
+            if self.is_reference(value) and not is_table:
                 [(name, reference)] = value.items()
-                if isinstance(reference, str) and (name in (ENV, FILE) or name in self.secrets):
-                    return self._look_up(name, reference, keys)
+                return self._look_up(name, reference, keys)
             return {key: self.resolve(item, (*keys, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.resolve(item, keys) for item in value]
+            return [self.resolve(item, (*keys, str(place))) for place, item in enumerate(value)]
         return value
+
+    def is_reference(self, value: Any) -> bool:
+        """Whether this is a table of one key that says where a value stands."""
+        if not isinstance(value, dict) or len(value) != 1:
+            return False
+        [(name, reference)] = value.items()
+        return isinstance(reference, str) and (name in (ENV, FILE) or name in self.secrets)
 
     def _look_up(self, name: str, reference: str, keys: Keys) -> str | None:
         if name == ENV:
@@ -75,12 +81,16 @@ class References:
         # Path.expanduser raises for a user that is not there; this leaves the name as it is, and the file is missing.
         path = self._document.path.parent / os.path.expanduser(name)  # noqa: PTH111
         try:
-            return path.read_text(encoding="utf-8").rstrip("\r\n")
+            return path.read_text(encoding="utf-8-sig").rstrip("\r\n")
         except FileNotFoundError:
             self._miss(keys, f"there is no file {path}", "Make it, with nothing but the value in it, or name another.")
-        except (OSError, UnicodeDecodeError) as error:
-            what = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            self._miss(keys, f"the file {path} cannot be read: {what}", "Let the user of this process read it.")
+        except OSError as error:
+            what = f"the file {path} cannot be read: {error.strerror}"
+            self._miss(keys, what, "Let the user of this process read it, or name another.")
+        except UnicodeDecodeError:
+            self._miss(keys, f"the file {path} is not UTF-8", "Write it as text in UTF-8.")
+        except ValueError:  # no system has such a file
+            self._miss(keys, f"{name!r} cannot be the name of a file", "Name one with nothing but the value in it.")
         return None
 
     def _of_component(self, name: str, reference: str, keys: Keys) -> str | None:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from roomkit_core.config.annotations import takes_table
 from roomkit_core.config.catalog import Offer, Offers
-from roomkit_core.config.checking import takes_table
 from roomkit_core.config.naming import section_of
 from roomkit_core.config.parts import USE
 from roomkit_core.config.plan import REQUIRED

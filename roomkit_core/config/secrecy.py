@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-_EITHER = (Union, UnionType, Annotated)
+from roomkit_core.config.annotations import EITHER, within
+
 _SHORT = 3  # characters: so few are in every text, and hiding them would only make it unreadable
 
 
@@ -19,8 +20,10 @@ class Secrecy:
         self._values: set[str] = set()
 
     def keep(self, *values: str) -> None:
-        """These are shown nowhere from now on."""
-        self._values.update(value for value in values if len(value) > _SHORT)
+        """These are shown nowhere from now on, nor as messages may have them: quoted by Python or in JSON."""
+        for value in values:
+            forms = (value, repr(value)[1:-1], json.dumps(value)[1:-1])
+            self._values.update(form for form in forms if len(form) > _SHORT)
 
     def redact(self, text: str) -> str:
         """The text without any of them."""
@@ -35,11 +38,11 @@ def written_secrets(annotation: Any, value: Any) -> Iterator[str]:
         yield from _texts_in(value)
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            for inner in _within(annotation, str(key)):
+            for inner in within(annotation, str(key)):
                 yield from written_secrets(inner, item)
     elif isinstance(value, list):
         for place, item in enumerate(value):
-            for inner in _within(annotation, str(place)):
+            for inner in within(annotation, str(place)):
                 yield from written_secrets(inner, item)
 
 
@@ -49,29 +52,14 @@ def is_secret(model: type[BaseModel], steps: Sequence[str]) -> bool:
     for step in steps:
         if any(_is_secret(place) for place in places):
             return True
-        places = [inner for place in places for inner in _within(place, step)]
+        places = [inner for place in places for inner in within(place, step)]
     return any(_is_secret(place) for place in places)
 
 
 def _is_secret(annotation: Any) -> bool:
     if isinstance(annotation, type):
         return issubclass(annotation, SecretStr | SecretBytes)
-    return get_origin(annotation) in _EITHER and any(map(_is_secret, get_args(annotation)))
-
-
-def _within(annotation: Any, step: str) -> Iterator[Any]:
-    """What is wanted one step further down; several where there are several ways."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if step in annotation.model_fields:
-            yield annotation.model_fields[step].annotation
-        return
-    ways = get_args(annotation)
-    if get_origin(annotation) in _EITHER:
-        for way in ways:
-            yield from _within(way, step)
-    else:  # the items of a list, the values of a table
-        yield from (way for way in ways[-1:] if way is not Ellipsis)
-        yield from (way for way in ways[:1] if ways[-1] is Ellipsis)
+    return get_origin(annotation) in EITHER and any(map(_is_secret, get_args(annotation)))
 
 
 def _texts_in(value: Any) -> Iterator[str]:

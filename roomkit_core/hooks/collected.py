@@ -123,7 +123,7 @@ def collect(module: ModuleType, kit: object) -> Collected:
         for mark in reversed(_marks_of(fn)):  # as they are written, from top to bottom
             try:
                 _check(fn, mark)
-                found = mark.register(_with_kit(fn, kit))
+                found = mark.register(with_kit(fn, kit))
             except (HookError, ValueError) as error:
                 hint = getattr(error, "hint", "") or "Mend the decorator or the function."
                 problems.append(problem_at(fn, str(error), hint))
@@ -144,6 +144,20 @@ def _check(fn: FunctionType, mark: _Mark) -> None:
     )
     if what is not None:
         raise HookError(what.text, hint=what.fix)
+
+
+def fitting(fn: Callable[..., Any], kit: object) -> Callable[..., Any]:
+    """A function as a kit calls its hooks: with event and context, and with the kit if it has a parameter for it.
+
+    Raises:
+        HookError: It cannot be called so.
+    """
+    if not inspect.isfunction(fn):
+        return fn  # a method or an object; whether it can be called is seen when it is registered
+    what = why_not_callable(fn, 2, KIT)
+    if what is not None:
+        raise HookError(f"hook {fn.__name__!r}: {what.text}", code="hook.not_callable", hint=what.fix)
+    return with_kit(fn, kit)
 
 
 def _marks(mark: _Mark) -> Callable[[F], F]:
@@ -180,7 +194,7 @@ def _marked_methods(module: ModuleType) -> Iterator[ConfigProblem]:
                     yield problem_at(member, "this is a method, and would never be called", fix)
 
 
-def _with_kit(fn: Callable[..., Any], kit: object) -> Callable[..., Any]:
+def with_kit(fn: Callable[..., Any], kit: object) -> Callable[..., Any]:
     """The function as the kit calls it: with the kit, if it has a parameter for it."""
     if KIT not in inspect.signature(fn).parameters:
         return fn

@@ -24,6 +24,10 @@ class HookRegistrar(Protocol):
         directions: Collection[str] | None = None,
         *,
         on_error: Literal["allow", "block"] = "allow",
+        durable: bool = False,
     ) -> Callable[[Hook], Hook]:
-        """As :meth:`RoomKit.hook`; members of its enums are strings and welcome here."""
+        """As :meth:`RoomKit.hook`; members of its enums are strings and welcome here.
+
+        A function with a parameter ``kit`` gets the kit there, each time it is called.
+        """
         ...

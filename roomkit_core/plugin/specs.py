@@ -69,7 +69,7 @@ def roomkit_routes(settings: Any) -> Iterable[RouteSpec]:
 
     When: once for each kit, when a server asks for its routes, before the kit starts; for plugins that the kit names or
     of which it has resolved a component. A plugin that is merely installed is not asked: no package opens a door
-    because pip brought it.
+    because pip brought it. Also when ``roomkit plugins --check`` or ``roomkit doctor`` looks at it; they serve nothing.
 
     A raise, another result than routes, or one path twice: the plugin has no routes and is reported as HOOK_ERROR; the
     server is not built if the kit requires the plugin.

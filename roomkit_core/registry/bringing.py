@@ -12,7 +12,7 @@ from roomkit_core.registry.contributions import CommandEntry, RouteEntry
 from roomkit_core.registry.imports import import_name
 from roomkit_core.registry.report import PluginState, describe
 from roomkit_core.registry.shelf import Shelf
-from roomkit_core.registry.targets import import_target
+from roomkit_core.registry.targets import check_fields, import_target
 
 if TYPE_CHECKING:
     from roomkit_core.interfaces.kit import KitProtocol
@@ -53,16 +53,18 @@ class Bringing:
         name = target if isinstance(target, str) else getattr(target, "__qualname__", repr(target))
         return self._bring(entry.plugin, f"route {entry.route.path} cannot be made by {name}", build)
 
-    def examine(self, components: Iterable[CatalogEntry], commands: Iterable[CommandEntry]) -> Iterator[PluginError]:
+    def examine(
+        self, components: Iterable[CatalogEntry], commands: Iterable[CommandEntry], routes: Iterable[RouteEntry]
+    ) -> Iterator[PluginError]:
         """Import all of these, and the models of their configurations, and give what is wrong."""
-        for bring in self._examinations(components, commands):
+        for bring in self._examinations(components, commands, routes):
             try:
                 bring()
             except PluginError as problem:
                 yield problem
 
     def _examinations(
-        self, components: Iterable[CatalogEntry], commands: Iterable[CommandEntry]
+        self, components: Iterable[CatalogEntry], commands: Iterable[CommandEntry], routes: Iterable[RouteEntry]
     ) -> Iterator[Callable[[], Any]]:
         for record in self._shelf.records:
             if record.registered and record.info is not None and record.info.config is not None:
@@ -72,8 +74,26 @@ class Bringing:
             yield partial(self.component, entry)
             if component.config is not None:
                 yield partial(self.model, entry.plugin, f"{component.kind} {component.name!r}", component.config)
+                yield partial(self._hold_to_settings, entry, component.config)
         for command in commands:
             yield partial(self.command, command)
+        for route in routes:
+            yield partial(self._route_target, route)
+
+    def _hold_to_settings(self, entry: CatalogEntry, config: str) -> None:
+        component = entry.component
+        try:
+            target, model = import_target(component), import_name(config)
+        except Exception:
+            return  # that has been told by those who import only one of them
+        label = f"{component.kind} {component.name!r} cannot be made with the fields of {config}"
+        self._bring(entry.plugin, label, partial(check_fields, component, target, model))
+
+    def _route_target(self, entry: RouteEntry) -> None:
+        target = entry.route.target
+        if isinstance(target, str):
+            label = f"route {entry.route.path} cannot be imported from {target}"
+            self._bring(entry.plugin, label, partial(import_name, target))
 
     def _bring(
         self, plugin_id: str, label: str, bring: Callable[[], T], state: PluginState = PluginState.TARGET_ERROR

@@ -59,6 +59,14 @@ class Contributions:
         require(asked)
         return _each_path_once([RouteEntry(record.id, route) for record in asked for route in record.routes or ()])
 
+    def announced_routes(self) -> tuple[RouteEntry, ...]:
+        """Those of all loaded plugins that can say without settings what they would serve. Never raises."""
+        for record in self._records:
+            has_all = record.settings is not None or record.info is None or record.info.config is None
+            if record.registered and record.routes is None and has_all:
+                record.routes = self._ask(record, "roomkit_routes", check_routes)
+        return tuple(RouteEntry(record.id, route) for record in self._records for route in record.routes or ())
+
     def _ask(
         self, record: PluginRecord, hook: str, check: Callable[[Iterable[object]], tuple[T, ...]]
     ) -> tuple[T, ...]:

@@ -129,10 +129,12 @@ class PluginRegistry:
     def examine(self) -> tuple[PluginError, ...]:
         """Import all that the loaded plugins name, use none of it, and return what is wrong. Never raises.
 
-        Components have to be of the class of their kind; commands and the models of configurations have to import. What
+        Components have to be of the class of their kind and to take the fields of their settings; commands, routes and
+        the models of configurations have to import. Left out are routes of plugins that want settings nobody gave. What
         is found is in :meth:`report`, too, the first of each plugin.
         """
-        return tuple(self._bringing.examine(self.components(), self.commands()))
+        routes = self._contributions.announced_routes()
+        return tuple(self._bringing.examine(self.components(), self.commands(), routes))
 
     def commands(self) -> tuple[CommandEntry, ...]:
         """What the loaded plugins add to the ``roomkit`` command. Imports no command. Never raises.

@@ -1,7 +1,8 @@
-"""Importing a component when it is wanted, and holding it to the abstract class of its kind."""
+"""Importing a component when it is wanted, and holding it to the abstract class of its kind and to its settings."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -21,6 +22,25 @@ BASES: Final[Mapping[str, str]] = MappingProxyType(
         Kind.SECRET: "roomkit_core.interfaces.secrets:SecretStore",
     }
 )
+
+LEADING: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({Kind.CHANNEL: ("id",), Kind.ROUTER: ("store",)})
+"""What a configuration gives to a component of a kind before the fields of its settings."""
+
+
+def check_fields(component: Component, target: Any, model: Any) -> None:
+    """Hold a component to its settings: a configuration calls it with every field of their model, by keyword.
+
+    Raises:
+        TypeError: It does not take one of them, or needs more.
+    """
+    fields = getattr(model, "model_fields", None)
+    if fields is None:
+        return
+    try:
+        signature = inspect.signature(target)
+    except ValueError:  # some that are written in C do not tell
+        return
+    signature.bind(*LEADING.get(component.kind, ()), **dict.fromkeys(fields))
 
 
 def import_target(component: Component) -> Any:

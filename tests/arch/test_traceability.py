@@ -36,8 +36,9 @@ DEFECTS = (  # those that PROTOCOL names, by a part of the planted defect's name
 def handles() -> set[str]:
     """The numbers that stand in the names of tests."""
     found: set[str] = set()
-    for folder in (ROOT / "tests", *ROOT.glob("plugins/*/tests")):
-        for path in folder.rglob("*.py"):  # suites of stores are no test modules of their own
+    suites = ROOT / "plugins/roomkit-testkit/src/roomkit_testkit"  # they run where a store subclasses them
+    for folder in (ROOT / "tests", *ROOT.glob("plugins/*/tests"), suites):
+        for path in folder.rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     named = re.match(r"test_((?:(?:[lcv]|tr)?\d+_)+)", node.name)

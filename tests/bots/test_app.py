@@ -85,6 +85,17 @@ def test_two_kits_include_one_module_and_each_hook_gets_its_own_kit(write_bot: W
     assert all(kit.hook_engine.find_durable("answer", None) is not None for kit in kits)
 
 
+async def test_a_bot_that_is_named_twice_is_there_once(write_bot: WriteBot) -> None:
+    path = write_bot(ECHO)
+    async with RoomKit() as kit:
+        live = await furnished(kit)
+        assert kit.include("bot", path, folder=path.parent) == ("answer",)
+        assert kit.include("bot.py", folder=path.parent) == ()
+        await say(kit, "hi")
+
+        assert [text_of(event) for event in live.got] == ["hi", "echo hi"]
+
+
 async def test_every_mark_of_a_module_is_registered(write_bot: WriteBot) -> None:
     bot = write_bot(
         """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -13,38 +15,42 @@ from pathlib import Path
 
 import pytest
 
-from roomkit_core import ChannelType, EventSource, RoomEvent, TextContent
+from roomkit_core import (
+    BotChannel,
+    ChannelType,
+    Cursor,
+    EventSource,
+    Page,
+    RoomEvent,
+    RoomKit,
+    TerminalChannel,
+    TextContent,
+)
+from roomkit_core.cli.chat import Visit
 from roomkit_core.cli.shown import harmless, line_of
+from roomkit_core.cli.terminal import Terminal
+from tests.support.bots import BOT
+from tests.support.bots import bot_file as bot_file
 
-BOT = """
-from roomkit_core import HookResult, TextContent, hook
-
-@hook("before_broadcast")
-def polite(event, context):
-    return HookResult.block("rude") if "rude" in event.content.body else HookResult.allow()
-
-@hook("after_broadcast", "async", durable=True)
-async def answer(event, context, kit):
-    if event.source.channel_id != "bot":
-        await kit.send_event(event.room_id, "bot", TextContent(body=f"You said: {event.content.body}"))
-"""
 PATIENCE = 60.0  # seconds; only a failure waits so long
-
-Write = Callable[..., None]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "bot.py").write_text(BOT)
-    return tmp_path
+def folder(bot_file: Path) -> Path:
+    return bot_file.parent
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "roomkit_core.cli", "chat", *arguments]
+    return [sys.executable, "-m", "roomkit_core.cli", *arguments]
 
 
 def chat(folder: Path, said: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The end of a chat on a pipe."""
+    return run(folder, "chat", *arguments, said=said)
+
+
+def run(folder: Path, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    """The end of a command whose tables have room."""
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("ROOMKIT_")}
     return subprocess.run(
         command(*arguments),
@@ -53,7 +59,7 @@ def chat(folder: Path, said: str, *arguments: str) -> subprocess.CompletedProces
         text=True,
         cwd=folder,
         timeout=PATIENCE,
-        env=surroundings,
+        env={**surroundings, "COLUMNS": "400"},
         check=False,
     )
 
@@ -93,6 +99,46 @@ def test_an_answer_that_is_still_owed_is_an_exit_code_and_comes_with_the_next_ch
     assert "1 of what was said are not done" in done.stderr
 
 
+def test_what_is_logged_goes_where_the_configuration_says(folder: Path) -> None:
+    loud = "import logging\n" + BOT.replace(
+        "    if event.source", "    logging.getLogger('bot').debug('asked')\n    if event.source"
+    )
+    (folder / "bot.py").write_text(loud)
+    (folder / "roomkit.toml").write_text(
+        '[roomkit]\napp = ["bot"]\n[logging]\nformat = "json"\nlevel = "debug"\nfile = "bot.log"\n'
+    )
+    done = chat(folder, "hi\n")
+    told = [json.loads(line) for line in (folder / "bot.log").read_text(encoding="utf-8").splitlines()]
+
+    assert (done.stdout, done.stderr) == ("bot: You said: hi\n", "")
+    assert ("debug", "bot", "asked") in [(line["level"], line["logger"], line["message"]) for line in told]
+
+
+@pytest.mark.parametrize("verb", ["chat", "serve"])
+def test_mistakes_about_logging_are_told_with_all_others(folder: Path, verb: str) -> None:
+    (folder / "roomkit.toml").write_text('[logging]\nlevel = "loud"\n[channels.bot]\nuse = "bott"\n')
+    done = run(folder, verb)
+
+    assert done.returncode == 2
+    assert "logging.level" in done.stderr
+    assert "channels.bot.use" in done.stderr
+
+
+def test_what_a_killed_process_left_owed_is_answered_in_the_next_chat(folder: Path) -> None:
+    deadly = """    if event.content.body == "die" and not Path("died").exists():
+        Path("died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if event.source"""
+    imports = "import os, signal\nfrom pathlib import Path\n"
+    (folder / "bot.py").write_text(imports + BOT.replace("    if event.source", deadly))
+    killed = chat(folder, "die\n", "--app", "bot.py", "--as", "ann")
+    done = chat(folder, "hello\n", "--app", "bot.py", "--as", "ann")
+
+    assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "ann: die")
+    assert sorted(done.stdout.splitlines()[1:]) == ["bot: You said: die", "bot: You said: hello"]
+
+
 def test_mistakes_of_the_bot_are_told_and_end_the_command(folder: Path) -> None:
     (folder / "bot.py").write_text("from roomkit_core import hook\n\n@hook('befor_broadcast')\ndef f(e, c): ...\n")
     done = chat(folder, "hi\n", "--app", "bot.py")
@@ -100,6 +146,62 @@ def test_mistakes_of_the_bot_are_told_and_end_the_command(folder: Path) -> None:
     assert done.returncode == 2
     assert "bot.py:3: f: there is no trigger 'befor_broadcast'. Did you mean 'before_broadcast'?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# ------------------------------------------------------------------------------------------------- coming in
+
+
+class Screen(Terminal):
+    """A terminal whose lines are kept."""
+
+    def __init__(self) -> None:
+        super().__init__("> ")
+        self.shown: list[str] = []
+
+    def show(self, line: str) -> None:
+        self.shown.append(line)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_what_is_said_while_the_history_is_read_is_shown_once_and_in_order(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with RoomKit() as kit:
+        terminal, screen = TerminalChannel(), Screen()
+        for channel in (terminal, BotChannel("bot")):
+            kit.register_channel(channel)
+        visit = Visit(kit, terminal, "r", "ann", screen)
+        await visit.come_in()
+        await kit.send_event("r", "bot", TextContent(body="first"))
+        read = kit.rooms.read
+        answers = iter(["second", "third"])  # as many as there are reads
+
+        async def busy(room_id: str, *, viewer: str, after: Cursor | None = None, limit: int = 100) -> Page:
+            page = await read(room_id, viewer=viewer, after=after, limit=limit)
+            await kit.send_event("r", "bot", TextContent(body=next(answers)))
+            return page if moment == "after" else await read(room_id, viewer=viewer, after=after, limit=limit)
+
+        monkeypatch.setattr(kit.rooms, "read", busy)
+        screen.shown.clear()
+        await Visit(kit, terminal, "r", "ann", screen).come_in()
+        await kit.idle()
+        await kit.send_event("r", "bot", TextContent(body="fourth"))
+        await kit.idle()
+
+        assert screen.shown == ["bot: first", "bot: second", "bot: third", "bot: fourth"]
+
+
+async def test_an_event_that_is_told_after_it_was_read_is_not_shown_again() -> None:
+    async with RoomKit() as kit:
+        terminal, screen = TerminalChannel(), Screen()
+        kit.register_channel(terminal)
+        await Visit(kit, terminal, "r", "ann", Screen()).come_in()
+        event = await kit.send_event("r", "bot", TextContent(body="once"))
+        await Visit(kit, terminal, "r", "ann", screen).come_in()
+        terminal.on_hint("r", event, Cursor("any", event.index))
+        await terminal.drain()
+
+        assert screen.shown == ["bot: once"]
 
 
 # ------------------------------------------------------------------------------------------------- what is shown
@@ -140,7 +242,7 @@ class Typist:
         self._main, other = pty.openpty()
         environ = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", OWN_TERMINAL, *command(*arguments)],
+            [sys.executable, "-c", OWN_TERMINAL, *command("chat", *arguments)],
             stdin=other,
             stdout=other,
             stderr=other,
@@ -247,15 +349,7 @@ def test_a_changed_bot_answers_the_next_message_and_a_broken_one_is_told(
 def test_the_commands_that_check_a_configuration_look_at_its_bot(folder: Path, verb: tuple[str, ...]) -> None:
     (folder / "roomkit.toml").write_text('[roomkit]\napp = ["bot"]\n')
     (folder / "bot.py").write_text("from roomkit_core import hook\n\n@hook('befor_broadcast')\ndef f(e, c): ...\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "roomkit_core.cli", *verb],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        timeout=PATIENCE,
-        env={**os.environ, "COLUMNS": "400"},
-        check=False,
-    )
+    done = run(folder, *verb)
 
     assert done.returncode == 1
     assert "there is no trigger 'befor_broadcast'" in done.stdout

@@ -10,7 +10,7 @@ import pytest
 from roomkit_core.builtin.sqlite import checkpoints as sqlite_checkpoints
 from roomkit_core.builtin.sqlite.connection import connect
 from roomkit_core.models.changes import Value
-from tests.stores.makers import Writer
+from roomkit_testkit.stores.makers import Writer
 from tests.support.sqlite import Statements, opened
 
 

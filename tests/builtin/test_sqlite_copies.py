@@ -18,7 +18,7 @@ from roomkit_core.interfaces.store import WorkFilter
 from roomkit_core.models.changes import Value
 from roomkit_core.models.task import Task
 from roomkit_core.models.work import Outcome, WorkState
-from tests.stores.makers import Writer, binding, decided, delivery, person, text_event
+from roomkit_testkit.stores.makers import Writer, binding, decided, delivery, person, text_event
 from tests.support.sqlite import in_writer, opened
 
 

@@ -16,7 +16,7 @@ from roomkit_core.interfaces.store import Cutoffs, WorkFilter
 from roomkit_core.models.changes import ChangeSet, KeyResult
 from roomkit_core.models.packing import pack_event
 from roomkit_core.models.work import OPEN_STATES, Outcome, WorkState
-from tests.stores.makers import AGAIN, SENT, Writer, binding, delivery, key, text_event
+from roomkit_testkit.stores.makers import AGAIN, SENT, Writer, binding, delivery, key, text_event
 from tests.support.sqlite import NUMBERS, Statements, Steps, add_events, held_up, in_writer, opened
 
 IN_FLIGHT = WorkState.IN_FLIGHT

@@ -17,7 +17,7 @@ from tests.support.sqlite import opened
 MESSAGES = """
 import os, sys, anyio
 from roomkit_core import SQLiteStore, StoreError
-from tests.stores.makers import Writer
+from roomkit_testkit.stores.makers import Writer
 
 async def main():
     store = SQLiteStore(sys.argv[1], synchronous=sys.argv[3])

@@ -16,7 +16,7 @@ from roomkit_core.builtin.sqlite.connection import connect
 from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.errors import ConfigError, StoreError
 from roomkit_core.models.changes import Committed, Value
-from tests.stores.makers import Writer, text_event
+from roomkit_testkit.stores.makers import Writer, text_event
 from tests.support.sqlite import held_up, opened, set_pragma
 
 

@@ -22,7 +22,7 @@ from roomkit_core.models.packing import pack_event
 from roomkit_core.models.room import Room, Version
 from roomkit_core.models.task import Task
 from roomkit_core.models.work import Outcome, WorkKind, WorkRow, WorkState
-from tests.stores.makers import SENT, Writer, decided, delivery, key, text_event
+from roomkit_testkit.stores.makers import SENT, Writer, decided, delivery, key, text_event
 from tests.support.sqlite import Statements, fail_next_commit, held_up, opened
 
 IN_FLIGHT = WorkState.IN_FLIGHT

@@ -18,8 +18,8 @@ from roomkit_core.models.changes import Withdrawal
 from roomkit_core.models.content import TextContent
 from roomkit_core.models.message import InboundMessage
 from roomkit_core.models.work import Outcome, WorkKind, WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.makers import AGAIN, SENT, Writer, delivery
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.makers import AGAIN, SENT, Writer, delivery
 from tests.support.sqlite import fail_next_commit, file_of, held_up, opened
 
 pytestmark = pytest.mark.anyio

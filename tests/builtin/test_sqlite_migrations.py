@@ -15,8 +15,8 @@ from roomkit_core.builtin.sqlite.migrations import migrate, pending, plan_migrat
 from roomkit_core.builtin.sqlite.schema import APPLICATION_ID, MIGRATIONS, Migration
 from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.errors import StoreError
-from tests.stores.makers import Writer, claim, delivery, get_row
-from tests.stores.outcomes import sent
+from roomkit_testkit.stores.makers import Writer, claim, delivery, get_row
+from roomkit_testkit.stores.outcomes import sent
 from tests.support.sqlite import opened
 
 COLOURS = Migration(

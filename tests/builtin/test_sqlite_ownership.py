@@ -21,8 +21,8 @@ from roomkit_core.interfaces.store import Accepted
 from roomkit_core.models.content import TextContent
 from roomkit_core.models.message import InboundMessage
 from roomkit_core.models.work import WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.makers import Writer, delivery, get_row, text_event
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.makers import Writer, delivery, get_row, text_event
 from tests.support.sqlite import opened
 
 IN_FLIGHT = WorkState.IN_FLIGHT
@@ -31,7 +31,7 @@ OWNER = """
 import sys, anyio
 from roomkit_core import SQLiteStore
 from roomkit_core.models.work import WorkState
-from tests.stores.makers import Writer, delivery
+from roomkit_testkit.stores.makers import Writer, delivery
 
 async def main():
     store = SQLiteStore(sys.argv[1])
@@ -206,7 +206,7 @@ async def test_a_tool_does_not_migrate(path: Path) -> None:
 WRITES = """
 import sys, anyio
 from roomkit_core import SQLiteStore
-from tests.stores.makers import Writer
+from roomkit_testkit.stores.makers import Writer
 
 async def main():
     store = SQLiteStore(sys.argv[1])

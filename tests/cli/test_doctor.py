@@ -18,6 +18,7 @@ from roomkit_core.cli.installed import installed_plugins
 from tests.registry.conftest import make_site as make_site
 from tests.registry.conftest import site as site
 from tests.registry.plugins import Site
+from tests.support.logs import logging_as_before as logging_as_before
 
 Doctor = Callable[..., Result]
 
@@ -148,6 +149,22 @@ def test_every_problem_of_the_configuration_is_told_with_line_and_fix(doctor: Do
     assert all(finding["hint"] for finding in told)
 
 
+def test_a_section_that_stands_there_twice_is_the_fault_of_the_file_and_of_no_plugin(doctor: Doctor) -> None:
+    twice = '[channels.bot]\nuse = "bot"\n[channels.web]\nuse = "websocket"\n'
+    Path("roomkit.toml").write_text(twice * 2, encoding="utf-8")
+
+    result = doctor("--json", exit_code=1)
+
+    told = [finding["message"] for finding in found(result, "configuration")]
+    assert [message.partition(": this")[0] for message in told] == [
+        "roomkit.toml:5: channels.bot",
+        "roomkit.toml:7: channels.web",
+    ]
+    assert {finding["status"] for finding in found(result, "plugin builtin") + found(result, "plugin websocket")} == {
+        "fine"
+    }
+
+
 def test_the_store_of_the_configuration_is_looked_at(doctor: Doctor, tmp_path: Path) -> None:
     Path("roomkit.toml").write_text('[stores.main]\nuse = "sqlite"\npath = "data/room.db"\n', encoding="utf-8")
 
@@ -249,13 +266,15 @@ def test_live_starts_the_kit_and_asks_each_channel(doctor: Doctor) -> None:
     }
 
 
+@pytest.mark.usefixtures("logging_as_before")
 def test_live_starts_the_kit_of_the_configuration(doctor: Doctor) -> None:
-    Path("roomkit.toml").write_text('[stores.main]\nuse = "sqlite"\n', encoding="utf-8")
+    Path("roomkit.toml").write_text('[stores.main]\nuse = "sqlite"\n[logging]\nfile = "kit.log"\n', encoding="utf-8")
 
     result = doctor("--json", "--live")
 
     assert [(one["status"], one["message"]) for one in found(result, "kit")] == [("fine", "it starts")]
     assert Path("room.db").exists()
+    assert Path("kit.log").exists()
 
 
 def test_live_beside_a_running_server_says_that_it_did_not_start(doctor: Doctor) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from roomkit_core import ConfigError, RoomKit
+from roomkit_core import RoomKit
 from tests.config import pager
 from tests.registry.conftest import make_site as make_site
 from tests.registry.conftest import site as site
 from tests.registry.plugins import Site
+from tests.support.configs import problems_of, write_config
 
 Problems = Callable[..., list[str]]
 KitOf = Callable[..., RoomKit]
@@ -23,19 +24,16 @@ def kit_of(site: Site, tmp_path: Path) -> KitOf:
     pager.install(site)
 
     def make(text: str, /, **environ: str) -> RoomKit:
-        return RoomKit.from_config(pager.write(tmp_path, text), environ=environ)
+        return RoomKit.from_config(write_config(tmp_path, text), environ=environ)
 
     return make
 
 
 @pytest.fixture
 def problems(kit_of: KitOf) -> Problems:
-    """``line key: what is wrong`` of each problem of a text, which says what to do about each."""
+    """What :func:`problems_of` finds in a text."""
 
     def find(text: str, /, **environ: str) -> list[str]:
-        with pytest.raises(ConfigError) as caught:
-            kit_of(text, **environ)
-        assert all(problem.fix for problem in caught.value.problems)
-        return [f"{problem.line} {problem.key}: {problem.what}" for problem in caught.value.problems]
+        return problems_of(lambda: kit_of(text, **environ))
 
     return find

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from textwrap import dedent
-
 from tests.registry.plugins import Site
 
 PLUGIN = """
@@ -20,6 +17,7 @@ def roomkit_components():
 """
 
 PARTS = """
+import json
 from typing import Annotated
 from pydantic import Field, SecretStr, field_validator, model_validator
 from roomkit_core import Channel, Duration, SecretStore, Settings, Uses
@@ -51,6 +49,15 @@ class Beeper:
     def __init__(self, account, token, pace):
         if account == "closed":
             raise RuntimeError(f"no login with {token.get_secret_value()}")
+        if account == "garbled":
+            json.loads(token.get_secret_value())
+        if account == "strict":
+            BeeperSettings(token=token, pace=token.get_secret_value())
+        if account == "late":
+            try:
+                json.loads(token.get_secret_value())
+            except ValueError as error:
+                raise LookupError("no such account") from error
         self.account, self.token, self.pace = account, token, pace
 
 
@@ -126,10 +133,6 @@ def install(site: Site) -> None:
     (site.path / "pager_parts.py").write_text(PARTS, encoding="utf-8")
 
 
-def write(folder: Path, text: str, **files: str) -> Path:
-    """Write a configuration, and other files beside it."""
-    for name, content in files.items():
-        (folder / name).write_text(content, encoding="utf-8")
-    path = folder / "roomkit.toml"
-    path.write_text(dedent(text), encoding="utf-8")
-    return path
+def line_of(code: str) -> int:
+    """The line in ``pager_parts.py`` where this stands first."""
+    return PARTS.count("\n", 0, PARTS.index(code)) + 1

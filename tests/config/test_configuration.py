@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
@@ -23,22 +23,16 @@ from roomkit_core import (
     WorkState,
 )
 from roomkit_core.builtin.bot import BotChannel
+from tests.support import configs
+from tests.support.configs import write_config
 
 Write = Callable[..., Path]
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes the configuration, and other files beside it; returns its path."""
-
-    def write(text: str, **files: str) -> Path:
-        for name, content in files.items():
-            (tmp_path / name.replace("_", ".")).write_text(dedent(content), encoding="utf-8")
-        path = tmp_path / "roomkit.toml"
-        path.write_text(dedent(text), encoding="utf-8")
-        return path
-
-    return write
+    """Writes a configuration into the folder of the test; see :func:`write_config`."""
+    return partial(write_config, tmp_path)
 
 
 def kit_of(path: Path, **environ: str) -> RoomKit:
@@ -52,12 +46,8 @@ def file_of(kit: RoomKit) -> Path:
 
 
 def problems_of(path: Path, **environ: str) -> list[str]:
-    """``line key: what is wrong`` of each problem."""
-    with pytest.raises(ConfigError) as caught:
-        kit_of(path, **environ)
-    assert all(problem.fix for problem in caught.value.problems), "every problem says what to do"
-    assert all(str(problem) in str(caught.value) for problem in caught.value.problems)
-    return [f"{problem.line} {problem.key}: {problem.what}" for problem in caught.value.problems]
+    """What :func:`configs.problems_of` finds in a file."""
+    return configs.problems_of(lambda: kit_of(path, **environ))
 
 
 # ------------------------------------------------------------------------------------------------- what it makes
@@ -214,8 +204,14 @@ def test_a_bot_that_does_not_import_is_a_problem_with_its_line(
     monkeypatch.delitem(sys.modules, "bbot", raising=False)
     [problem] = problems_of(write('[roomkit]\napp = ["bbot"]\n', bbot_py=bot))
 
-    assert problem.startswith("2 roomkit.app: ")
+    assert problem.startswith("2 roomkit.app.0: ")
     assert what in problem
+
+
+def test_of_several_modules_the_one_that_is_not_there_has_its_own_line(write: Write) -> None:
+    [problem] = problems_of(write('[roomkit]\napp = [\n    "bot",\n    "bbot",\n]\n', bot_py=""))
+
+    assert problem.startswith("4 roomkit.app.1: the module 'bbot' cannot be imported: ModuleNotFoundError")
 
 
 # ------------------------------------------------------------------------------------------------- mistakes

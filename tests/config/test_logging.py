@@ -6,7 +6,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -14,26 +13,14 @@ from typing import Any
 import pytest
 
 from roomkit_core import ConfigError, configure_logging
-from tests.config import pager
+from tests.support.configs import write_config
+from tests.support.logs import logging_as_before as logging_as_before
 
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """Logging belongs to the process: what a test sets up is taken back."""
-    names = ("roomkit", "roomkit.delivery", "elsewhere", "__main__")
-    root = logging.getLogger()
-    handlers, level, levels = root.handlers[:], root.level, {name: logging.getLogger(name).level for name in names}
-    yield
-    for handler in [handler for handler in root.handlers if handler not in handlers]:
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, former in levels.items():
-        logging.getLogger(name).setLevel(former)
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def set_up(folder: Path, text: str) -> Path:
-    configure_logging(pager.write(folder, f'[logging]\nfile = "bot.log"\n{text}'), environ={})
+    configure_logging(write_config(folder, f'[logging]\nfile = "bot.log"\n{text}'), environ={})
     return folder / "bot.log"
 
 
@@ -86,9 +73,20 @@ def test_each_area_has_its_level(tmp_path: Path) -> None:
     ]
 
 
+def test_the_modules_of_the_bot_are_as_loud_as_the_kit(tmp_path: Path) -> None:
+    file = tmp_path / "bot.log"
+    text = '[roomkit]\napp = ["bot", "talk.py"]\n[logging]\nfile = "bot.log"\nlevel = "debug"\n'
+    configure_logging(write_config(tmp_path, text), environ={})
+
+    for name in ("bot", "bot.words", "talk", "elsewhere"):
+        logging.getLogger(name).debug(name)
+
+    assert [line.split()[-1] for line in file.read_text(encoding="utf-8").splitlines()] == ["bot", "bot.words", "talk"]
+
+
 def test_setting_up_again_replaces_what_was_set_up(tmp_path: Path) -> None:
     file = set_up(tmp_path, "")
-    configure_logging(pager.write(tmp_path, '[logging]\nfile = "other.log"\n'), environ={})
+    configure_logging(write_config(tmp_path, '[logging]\nfile = "other.log"\n'), environ={})
 
     logging.getLogger("roomkit.x").warning("where")
 
@@ -119,7 +117,7 @@ def test_a_file_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
 
 def test_a_reference_that_leads_nowhere_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="WHERE is not set"):
-        configure_logging(pager.write(tmp_path, '[logging]\nfile = { env = "WHERE" }\n'), environ={})
+        configure_logging(write_config(tmp_path, '[logging]\nfile = { env = "WHERE" }\n'), environ={})
 
 
 def test_without_a_file_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,7 +138,7 @@ def test_a_wrong_section_is_told_and_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_neither_importing_roomkit_nor_making_a_kit_changes_how_a_program_logs(tmp_path: Path) -> None:
-    pager.write(tmp_path, '[logging]\nlevel = "debug"\n[channels.bot]\nuse = "bot"\n')
+    write_config(tmp_path, '[logging]\nlevel = "debug"\n[channels.bot]\nuse = "bot"\n')
     program = dedent(
         """
         import logging

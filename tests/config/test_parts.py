@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from roomkit_core import ConfigError, RoomKit
 from tests.config import pager
 from tests.config.conftest import KitOf, Problems
 from tests.registry.plugins import Site
+from tests.support.configs import write_config
 
 SUPPORT = """\
 [stores.main]
@@ -84,7 +86,7 @@ def test_an_instance_wins_over_the_defaults_of_its_plugin_and_those_over_the_mod
 
 def test_code_wins_over_everything(site: Site, tmp_path: Path) -> None:
     pager.install(site)
-    file = pager.write(tmp_path, SUPPORT + "[plugins.pager]\npace = 7\n")
+    file = write_config(tmp_path, SUPPORT + "[plugins.pager]\npace = 7\n")
 
     kit = RoomKit.from_config(
         file,
@@ -101,6 +103,116 @@ def test_a_collection_in_the_environment_is_json(kit_of: KitOf) -> None:
     kit = kit_of(SUPPORT, ROOMKIT_CHANNELS__SUPPORT__LABELS='{"team": "red"}')
 
     assert channel(kit).labels == {"team": "red"}
+
+
+LOOKS = ("[1,2]", '{"a":1}', '["12345678"]', "123456789", "true", "1e3", "007", "null", '{ env = "X" }', "[" * 50_000)
+"""Texts that look like something else."""
+
+TEXTS = """
+[secrets.safe]
+use = "vault"
+key = "of-the-vault"
+[auth.gate]
+use = "gate"
+password = {0}
+guests = {{ ann = {{ word = {0} }} }}
+[plugins.pager]
+gate = "gate"
+region = {0}
+[channels.a]
+use = "pager"
+number = {0}
+labels = {{ x = {0} }}
+provider = {{ use = "beeper", token = {0} }}
+"""
+
+WAYS = {"literal": "'{}'", "env": '{{ env = "WORD" }}', "file": '{{ file = "word.txt" }}', "vault": "{{ safe = '{}' }}"}
+
+VARIABLES = tuple(
+    f"ROOMKIT_{name}"
+    for name in (
+        "AUTH__GATE__PASSWORD",
+        "AUTH__GATE__GUESTS__ANN__WORD",
+        "PLUGINS__PAGER__REGION",
+        "CHANNELS__A__NUMBER",
+        "CHANNELS__A__LABELS__X",
+        "CHANNELS__A__PROVIDER__TOKEN",
+    )
+)
+
+
+@pytest.mark.parametrize("way", [*WAYS, "variable"])
+@pytest.mark.parametrize("text", LOOKS, ids=lambda text: str(text)[:12])
+def test_a_text_stays_what_it_is_however_it_looks(text: str, way: str, site: Site, tmp_path: Path) -> None:
+    pager.install(site)
+    parts = site.path / "pager_parts.py"  # a vault that gives what it is asked for, and any word will do
+    code = parts.read_text(encoding="utf-8").replace('f"{reference}-of-the-vault"', "reference")
+    parts.write_text(code.replace("< 8", "< 1").replace("> 30", "> 99_999"), encoding="utf-8")
+    value = WAYS.get(way, '"none"').format(text)
+    file = write_config(tmp_path, TEXTS.format(value), word_txt=f"{text}\n")
+
+    kit = RoomKit.from_config(
+        file, environ=dict.fromkeys(VARIABLES, text) if way == "variable" else {"WORD": text, "X": "of-the-environment"}
+    )
+
+    a, gate = channel(kit, "a"), kit.plugins.settings("pager").gate
+    assert [a.number, a.labels["x"], a.region, a.provider.token.get_secret_value()] == [text] * 4
+    assert [gate.password.get_secret_value(), gate.guests["ann"].word.get_secret_value()] == [text] * 2
+
+
+def test_a_reference_may_stand_in_a_variable(kit_of: KitOf, tmp_path: Path) -> None:
+    (tmp_path / "token.txt").write_text("of-the-file\n", encoding="utf-8")
+
+    kit = kit_of(SUPPORT, ROOMKIT_CHANNELS__SUPPORT__PROVIDER__TOKEN='{"file": "token.txt"}')
+
+    assert channel(kit).provider.token.get_secret_value() == "of-the-file"
+
+
+def test_a_file_with_a_secret_may_begin_with_the_mark_that_editors_put_there(kit_of: KitOf, tmp_path: Path) -> None:
+    (tmp_path / "token.txt").write_bytes(b"\xef\xbb\xbfof-the-file\r\n")
+
+    kit = kit_of(SUPPORT.replace('"long-enough"', '{ file = "token.txt" }'))
+
+    assert channel(kit).provider.token.get_secret_value() == "of-the-file"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("latin.txt", "is not UTF-8"),
+        (".", "cannot be read: Is a directory"),
+        ("token.txt/x", "cannot be read: Not a directory"),
+        ("a\\u0000b", "cannot be the name of a file"),
+        ("none.txt", "there is no file"),
+    ],
+)
+def test_a_file_that_gives_no_secret_is_one_mistake_that_says_why(
+    name: str, what: str, problems: Problems, tmp_path: Path
+) -> None:
+    (tmp_path / "latin.txt").write_bytes(b"f\xfcr dich")
+    (tmp_path / "token.txt").write_text("of-the-file", encoding="utf-8")
+
+    [problem] = problems(SUPPORT.replace('"long-enough"', f'{{ file = "{name}" }}'))
+
+    assert what in problem
+
+
+def test_a_number_from_a_variable_is_no_collection(problems: Problems) -> None:
+    [problem] = problems(SUPPORT, ROOMKIT_CHANNELS__SUPPORT__PROVIDER__PACE="[3]")
+
+    assert "valid integer" in problem
+
+
+def test_a_text_that_code_replaces_does_not_come_back(site: Site, tmp_path: Path) -> None:
+    pager.install(site)
+
+    kit = RoomKit.from_config(
+        write_config(tmp_path, SUPPORT),
+        environ={"ROOMKIT_CHANNELS__SUPPORT__NUMBER": "[1]", "ROOMKIT_CHANNELS__SUPPORT__PROVIDER__ACCOUNT": "[2]"},
+        overrides={"channels": {"support": {"number": "7", "provider": {"account": "8"}}}},
+    )
+
+    assert (channel(kit).number, channel(kit).provider.account) == ("7", "8")
 
 
 def test_a_table_that_is_wanted_as_a_table_is_no_reference_and_its_values_may_be_some(kit_of: KitOf) -> None:
@@ -179,20 +291,75 @@ def test_a_part_that_cannot_be_had_is_told_where_it_is_asked_for(problems: Probl
     assert [found for found in problems(text) if found.startswith(problem)], problems(text)
 
 
-def test_whatever_cannot_be_made_is_told_together(problems: Problems) -> None:
-    closed = """
+ACCOUNT = """
 [channels.{0}]
 use = "pager"
 number = "1"
-provider = {{ use = "beeper", account = "closed", token = "canary-of-{0}" }}
+provider = {{ use = "beeper", account = "{1}", token = "canary-of-{0}" }}
 """
 
-    found = problems(closed.format("a") + closed.format("b"))
 
+def test_whatever_cannot_be_made_is_told_together(problems: Problems, site: Site) -> None:
+    found = problems(ACCOUNT.format("a", "closed") + ACCOUNT.format("b", "closed"))
+
+    place = f"{site.path / 'pager_parts.py'}:{pager.line_of('raise RuntimeError')}"
     assert found == [
-        "5 channels.a.provider: provider 'a' cannot be made: RuntimeError: no login with ***",
-        "10 channels.b.provider: provider 'b' cannot be made: RuntimeError: no login with ***",
+        f"5 channels.a.provider: provider 'a' cannot be made: RuntimeError: no login with *** ({place})",
+        f"10 channels.b.provider: provider 'b' cannot be made: RuntimeError: no login with *** ({place})",
     ]
+
+
+def test_the_place_is_in_the_code_of_the_plugin_also_if_another_library_raised(problems: Problems, site: Site) -> None:
+    [garbled] = problems(ACCOUNT.format("a", "garbled"))
+    [strict] = problems(ACCOUNT.format("a", "strict"))
+
+    parts = site.path / "pager_parts.py"
+    assert "JSONDecodeError: Expecting value: line 1 column 1 (char 0)" in garbled
+    assert garbled.endswith(f"({parts}:{pager.line_of('json.loads')})")
+    assert "ValidationError: pace: Input should be a valid integer, unable to parse string as an integer" in strict
+    assert strict.endswith(f"({parts}:{pager.line_of('BeeperSettings(token')})")
+
+
+def test_a_target_that_cannot_be_called_like_this_has_no_place(problems: Problems, site: Site) -> None:
+    parts = site.path / "pager_parts.py"
+    parts.write_text(parts.read_text(encoding="utf-8").replace("account, token, pace):", "account):"), encoding="utf-8")
+
+    [problem] = problems(ACCOUNT.format("a", "open"))
+
+    assert "TypeError: Beeper.__init__() got an unexpected keyword argument" in problem
+    assert not problem.endswith(")")
+
+
+def test_a_debug_log_has_the_whole_traceback_and_no_secret(
+    problems: Problems, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "roomkit.config")
+    problems(ACCOUNT.format("a", "late") + ACCOUNT.format("b", "closed") + ACCOUNT.format("c", "strict"))
+
+    late, closed, strict = (record.getMessage() for record in caplog.records)
+    assert late.startswith("provider 'a' cannot be made\n")
+    assert late.index("JSONDecodeError: Expecting value") < late.index("LookupError: no such account")
+    assert "in raw_decode" in late
+    assert "no login with ***" in closed
+    assert "canary" not in caplog.text
+    assert strict.endswith("unable to parse string as an integer")
+
+
+@pytest.mark.parametrize("raised", ["KeyError(word)", "ValueError(word)", "ValueError(json.dumps(word))"])
+def test_a_secret_of_several_lines_is_hidden_however_a_message_has_it(
+    problems: Problems, site: Site, raised: str
+) -> None:
+    parts = site.path / "pager_parts.py"
+    code = f"word = token.get_secret_value(); raise {raised}"
+    text = parts.read_text(encoding="utf-8").replace("json.loads(token.get_secret_value())", code)
+    parts.write_text(text, encoding="utf-8")
+    account = ACCOUNT.format("a", "garbled").replace('"canary-of-a"', '{ env = "KEY" }')
+
+    [problem] = problems(account, KEY='-- "canary" --\n  it\'s ä\n-- end --\n')
+
+    assert "Error: " in problem
+    assert "***" in problem
+    assert "canary" not in problem
 
 
 def test_a_plugin_that_is_broken_stops_a_configuration_that_names_it_and_only_that(

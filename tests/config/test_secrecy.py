@@ -15,6 +15,7 @@ from roomkit_core.cli.app import app
 from roomkit_core.cli.installed import installed_plugins
 from tests.config import pager
 from tests.registry.plugins import Site
+from tests.support.configs import write_config
 
 CANARIES = (
     "canary-literal",
@@ -135,7 +136,7 @@ def stored_in(folder: Path) -> str:
 
 async def test_a_kit_that_runs_tells_no_secret(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    file = pager.write(folder, RIGHT)
+    file = write_config(folder, RIGHT)
 
     async with RoomKit.from_config(file) as kit:
         tokens = {kit.get_channel(name).provider.token.get_secret_value() for name in "abcde"}  # type: ignore[union-attr]
@@ -151,7 +152,7 @@ async def test_a_kit_that_runs_tells_no_secret(folder: Path, caplog: pytest.LogC
 @pytest.mark.parametrize("text", [RIGHT, *WRONG])
 def test_no_command_prints_a_secret(folder: Path, caplog: pytest.LogCaptureFixture, text: str) -> None:
     caplog.set_level(logging.DEBUG)
-    pager.write(folder, text)
+    write_config(folder, text)
 
     printed = list(outputs(folder))
 
@@ -162,7 +163,7 @@ def test_no_command_prints_a_secret(folder: Path, caplog: pytest.LogCaptureFixtu
 @pytest.mark.parametrize("text", WRONG)
 def test_no_error_holds_a_secret(folder: Path, caplog: pytest.LogCaptureFixture, text: str) -> None:
     caplog.set_level(logging.DEBUG)
-    file = pager.write(folder, text)
+    file = write_config(folder, text)
 
     with pytest.raises(ConfigError) as caught:
         RoomKit.from_config(file)

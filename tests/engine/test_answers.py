@@ -33,7 +33,7 @@ from roomkit_core import (
     WorkState,
 )
 from roomkit_core.engine.pure.plan import share_budget
-from tests.stores.clock import ManualClock
+from roomkit_testkit.stores.clock import ManualClock
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message, text_of
 from tests.support.rooms import (
     PATIENCE,

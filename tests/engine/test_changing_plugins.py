@@ -12,6 +12,8 @@ from roomkit_core import KitStateError, PluginError, RoomKit
 from roomkit_core.plugin import Component
 from roomkit_core.registry import PluginState
 from tests.registry.plugins import module
+from tests.support.channels import LiveProbe, message
+from tests.support.kits import make_room
 
 BEFORE = "before_broadcast"
 
@@ -252,3 +254,34 @@ async def test_a_plugin_that_starts_cannot_change_the_plugins_of_its_kit() -> No
         pass
 
     assert [error.code for error in caught] == ["kit.reentrant_plugins"]
+
+
+async def test_a_hook_of_a_plugin_with_a_parameter_kit_gets_the_kit_and_may_be_durable() -> None:
+    given: list[object] = []
+
+    def roomkit_hooks(registrar: Any) -> None:
+        @registrar.hook(BEFORE)
+        def decides(event: object, context: object, kit: object) -> None:
+            given.append(kit)
+
+        @registrar.hook("after_broadcast", "async", durable=True)
+        async def is_owed(event: object, context: object, *, kit: object) -> None:
+            given.append(kit)
+
+    async with RoomKit(plugins=[module("pager", roomkit_hooks)]) as kit:
+        kit.register_channel(LiveProbe())
+        await make_room(kit, "room", "live")
+        await kit.process_inbound(message("hi"), room_id="room")
+
+        assert given == [kit, kit]
+
+
+async def test_a_hook_of_a_plugin_that_cannot_be_called_as_hooks_are_is_the_plugins_mistake() -> None:
+    def roomkit_hooks(registrar: Any) -> None:
+        @registrar.hook(BEFORE)
+        def check(event: object) -> None: ...
+
+    async with RoomKit() as kit:
+        with pytest.raises(PluginError, match=r"called with \(event, context\), and takes \(event"):
+            await kit.plugins.load(module("pager", roomkit_hooks))
+        assert hooks(kit) == []

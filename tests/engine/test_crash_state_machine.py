@@ -7,12 +7,8 @@ tables, or of the file and its log. Whatever was promised must be so in the proc
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -23,81 +19,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from roomkit_core import Access, ConversationStore, InboundMessage, InboundResult, InMemoryStore, WorkFilter
-from roomkit_core.builtin.sqlite.store import SQLiteStore
+from roomkit_core import Access, ConversationStore, InboundMessage, InboundResult, WorkFilter
+from roomkit_testkit.stores.clock import ManualClock
+from tests.engine.mortal import LATER, InFiles, InMemory, Mortal, Remains
 from tests.engine.test_rooms_state_machine import SOURCES, RoomsMachine, Told, senders
-from tests.protocol.places import KitStore, Places
-from tests.stores.clock import ManualClock
 from tests.support.channels import message, text_of
 
-LATER = 100.0
-"""Seconds after which a lease of a process that is dead is over, and its quiet time too."""
 
-
-class Remains:
-    """Stores of one kind, and what is left of one when its process dies."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        self.clock = clock
-
-    def first(self) -> ConversationStore:
-        """An empty one."""
-        raise NotImplementedError
-
-    def of(self, store: ConversationStore) -> ConversationStore:
-        """What the next process finds."""
-        raise NotImplementedError
-
-    def clean(self) -> None:
-        """The end of the test."""
-
-
-class InMemory(Remains):
-    """Tables that everybody has to walk to: without a step before and after each write there is nowhere to die."""
-
-    def first(self) -> ConversationStore:
-        self._tables = InMemoryStore(clock=self.clock)
-        return self._way_to_it()
-
-    def of(self, store: ConversationStore) -> ConversationStore:
-        self._tables = deepcopy(self._tables, {id(self.clock): self.clock})
-        return self._way_to_it()
-
-    def _way_to_it(self) -> ConversationStore:
-        places = Places()
-        for place in ("accept", "accepted", "commit", "committed", "claim", "claimed", "settle", "settled"):
-            places.at(place, anyio.lowlevel.checkpoint)
-        return KitStore(self._tables, places)
-
-
-class InFiles(Remains):
-    def __init__(self, clock: ManualClock) -> None:
-        super().__init__(clock)
-        self._folder = Path(tempfile.mkdtemp(prefix="roomkit-crash-"))
-        self._number = 0
-
-    def _path(self) -> Path:
-        return self._folder / f"{self._number}.db"
-
-    def _open(self) -> ConversationStore:
-        return SQLiteStore(self._path(), clock=self.clock, synchronous="off")  # nobody pulls the plug
-
-    def first(self) -> ConversationStore:
-        return self._open()
-
-    def of(self, store: ConversationStore) -> ConversationStore:
-        before = self._path()
-        self._number += 1
-        for end in ("", "-wal"):  # the shared memory beside them dies with the process
-            if (of := before.with_name(before.name + end)).exists():
-                shutil.copy(of, self._path().with_name(self._path().name + end))
-        return self._open()
-
-    def clean(self) -> None:
-        shutil.rmtree(self._folder)
-
-
-class CrashMachine(RoomsMachine):
+class CrashMachine(Mortal, RoomsMachine):
     """The verbs, and processes that die."""
 
     remains: type[Remains]
@@ -115,8 +44,7 @@ class CrashMachine(RoomsMachine):
         self.clock = ManualClock()
         self.stores = self.remains(self.clock)
         self.logs = [], [], [], [], []
-        self.store = self.stores.first()
-        super().begin(self.store, clock=self.clock)
+        self.start_on(self.stores.first())
 
     def teardown(self) -> None:
         super().teardown()
@@ -125,31 +53,20 @@ class CrashMachine(RoomsMachine):
 
     # --- dying ---
 
-    def die(self) -> None:
-        """The process dies, and another one begins, which does what it is owed."""
-        self.inherit(self.portal.call(self._leave))
-
-    async def _leave(self) -> ConversationStore:
-        """What is left of the process. Nobody hears from it any more, whatever it still does."""
-        self.logs = self.sms.sent, self.mail.sent, self.ai.asked, self.web.seen, self.web.got
-        self.sms.sent, self.mail.sent, self.ai.asked, self.web.seen, self.web.got = [], [], [], [], []
-        return self.stores.of(self.store)
-
-    def inherit(self, store: ConversationStore) -> None:
-        """The next process."""
-        dead, running = self.kit, self.running
+    def start_on(self, store: ConversationStore) -> None:
         self.store = store
         super().begin(store, clock=self.clock)
-        self.portal.call(dead.close, 0.0)
-        running.cancel()
-        self.portal.call(self._catch_up)
+
+    async def fall_silent(self) -> None:
+        self.logs = self.sms.sent, self.mail.sent, self.ai.asked, self.web.seen, self.web.got
+        self.sms.sent, self.mail.sent, self.ai.asked, self.web.seen, self.web.got = [], [], [], [], []
 
     async def _make(self, store: ConversationStore, options: dict[str, Any]) -> None:
         """What the dead process told is remembered before the next one starts, for it tells what is owed at once."""
         self.sms.sent, self.mail.sent, self.ai.asked, self.web.seen, self.web.got = self.logs
         await super()._make(store, options)
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
         for _ in range(20):
             if await self.kit.idle() == 0:
                 return
@@ -201,7 +118,7 @@ class CrashMachine(RoomsMachine):
         verb = self.kit.accept_inbound if is_journaled else self.kit.process_inbound
         self.forget_what_was_told()
 
-        has_returned, heir = self.portal.call(self._begin, lambda: verb(incoming, room_id=named), steps)
+        has_returned, heir = self.portal.call(self.die_within, lambda: verb(incoming, room_id=named), steps)
         self.inherit(heir)
         result = None
         if not (is_journaled and has_returned):
@@ -215,26 +132,9 @@ class CrashMachine(RoomsMachine):
             self.check_event(result.event, verdict.said, verdict.room)
         self.portal.call(self._check_told, told)
 
-    async def _begin(self, verb: Callable[[], Awaitable[Any]], steps: int) -> tuple[bool, ConversationStore]:
-        """Let the verb do so many steps, and the process die; whether the verb had returned, and what is left."""
-        has_returned = False
-
-        async def run() -> None:
-            nonlocal has_returned
-            await verb()
-            has_returned = True
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(run)
-            for _ in range(steps):
-                await anyio.lowlevel.checkpoint()
-            said, heir = has_returned, await self._leave()
-            group.cancel_scope.cancel()
-        return said, heir
-
     async def _say_again(self, incoming: InboundMessage, room_id: str | None) -> InboundResult:
         result = await self.kit.process_inbound(incoming, room_id=room_id)
-        await self._catch_up()
+        await self.catch_up()
         return result
 
     async def _room_of(self, channel: str, sender: str) -> str:

@@ -30,7 +30,7 @@ from roomkit_core import (
     WorkRow,
     WorkState,
 )
-from tests.stores.makers import delivery
+from roomkit_testkit.stores.makers import delivery
 from tests.support.channels import Answering, LiveProbe, ScriptedChannel, message
 from tests.support.kits import make_room, open_kit, rows_of
 from tests.support.still import StillClock

@@ -13,6 +13,7 @@ import pytest
 
 from roomkit_core import (
     Access,
+    BotChannel,
     ChannelCategory,
     Delivery,
     DeliveryStatus,
@@ -757,6 +758,16 @@ async def test_what_went_well_is_told_from_arrival_to_receipt_and_has_no_cause()
     assert [step.at for step in story.steps if step.text.startswith("the provider reports")] == [at]
     order = [text.index(told) for told in ("arrived on", "accepted into", "let in", "delivery on", "led to event")]
     assert order == sorted(order)
+
+
+async def test_a_message_that_no_channel_was_there_for_says_that_nothing_is_owed() -> None:
+    async with open_kit(BotChannel("bot")) as kit:
+        await make_room(kit, "room", "bot")
+        event = await kit.send_event("room", "bot", TextContent(body="hello?"))
+
+        story = await kit.deliveries.why(event.id)
+
+    assert "in the timeline; nothing is owed for it; room 'room' is active" in str(story)
 
 
 async def test_what_it_led_to_in_another_room_belongs_to_its_story() -> None:

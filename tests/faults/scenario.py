@@ -30,8 +30,8 @@ from roomkit_core import (
     WorkState,
 )
 from roomkit_core.models.changes import ChangeSet
+from roomkit_testkit.stores.retries import copy_of
 from tests.faults.channels import Bot, Idempotent, Parts, Provider, Reconcilable, Web, World
-from tests.stores.retries import copy_of
 from tests.support.channels import text_of
 
 ROOMS = {

@@ -17,9 +17,9 @@ from roomkit_core import (
     WorkState,
 )
 from roomkit_core.builtin.memory import rows as memory_rows
+from roomkit_testkit.stores.makers import AGAIN, Writer
 from tests.protocol.fleet import LEASE, Member, fleet
 from tests.protocol.providers import GUARANTEES, Phone, Provider, phone_of, phones
-from tests.stores.makers import AGAIN, Writer
 from tests.support.channels import Answering, LiveProbe, text_of
 from tests.support.clock import VirtualClock
 

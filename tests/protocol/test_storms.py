@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from roomkit_core import Channel, HookExecution, HookTrigger, RoomEvent, StoreError, WorkKind, WorkState
+from roomkit_core.engine.pure.verdicts import MAX_TAKEOVERS
 from roomkit_core.interfaces.channel import Guarantee
 from tests.protocol.fleet import Fleet, Member, fleet
 from tests.protocol.places import Stop
@@ -77,6 +78,8 @@ class Storm:
         [thing] = self.random.choices([*what], [*what.values()])
         self.happened.append(thing.__name__)
         await thing()
+        if any(row.takeovers > MAX_TAKEOVERS - 3 for row in await self.fleet.rows()):
+            await self.calm()
 
     def somebody(self) -> Member:
         return self.random.choice(self.fleet.members)
@@ -156,15 +159,22 @@ class Storm:
     async def pass_time(self) -> None:
         await self.fleet.pass_time(self.random.choice((0.1, 1.0, 20.0, 61.0, 100.0)))
 
-    async def end(self) -> None:
-        """Everything is well again."""
+    async def calm(self) -> None:
+        """Everybody goes on, for a row that loses its holder again and again is given up on purpose (PROTOCOL L13)."""
+        self.happened.append("calm")
         for stop in [*self.stops, *(stop for _, stop in self.caught)]:
             stop.open()
         for member in self.fleet.members:
             member.places.clear()
             phone_of(member).behave = "send"
             member.thaw()
+        self.stops.clear()
+        self.caught.clear()
         await self.fleet.pass_time(200.0)
+
+    async def end(self) -> None:
+        """Everything is well again."""
+        await self.calm()
         await self.fleet.until_over(3000.0)
         await self.fleet.pass_time(30.0)
 

@@ -84,6 +84,17 @@ def test_roomkit_commands_are_asked_for_once_and_not_at_loading() -> None:
     assert asked == ["pager"]
 
 
+def test_an_examination_imports_routes_also_of_plugins_that_are_merely_installed_and_opens_no_door(site: Site) -> None:
+    site.plugin("pager", ROUTES)
+    registry = PluginRegistry()
+    registry.discover()
+
+    [problem] = [found for found in registry.examine() if found.plugin == "pager"]
+
+    assert "route /beep cannot be imported from nowhere:app" in str(problem)
+    assert registry.routes() == ()
+
+
 @pytest.mark.parametrize(
     ("commands", "words"),
     [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from roomkit_core.errors import PluginError
-from roomkit_core.plugin import PluginInfo, hookimpl
+from roomkit_core.plugin import Component, PluginInfo, hookimpl
 from roomkit_core.registry import PluginRegistry, PluginState
-from tests.registry.plugins import reported
+from tests.registry.plugins import module, reported
 
 CANARY = "canary-9f3b"
 
@@ -112,6 +113,35 @@ def test_a_model_that_does_not_import_is_found_by_an_examination() -> None:
     assert (problem.plugin, problem.state) == ("pager", "CONFIG_ERROR")
     assert "settings" in str(problem)
     assert reported(registry, "pager").state is PluginState.CONFIG_ERROR
+
+
+class Radio:
+    """Takes what ``Settings`` has."""
+
+    def __init__(self, *, loud: bool) -> None: ...
+
+
+class Deaf:
+    """Does not take what ``Settings`` has."""
+
+    def __init__(self, volume: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("target", "wrong"), [("Radio", ""), ("Deaf", "unexpected keyword argument|required argument")]
+)
+def test_a_component_that_does_not_take_the_fields_of_its_settings_is_found_by_an_examination(
+    target: str, wrong: str
+) -> None:
+    def roomkit_components() -> Iterator[Component]:
+        yield Component("gadget", "radio", f"{__name__}:{target}", config=f"{__name__}:Settings")
+
+    problems = registry_with(module("pager", roomkit_components)).examine()
+
+    assert [problem.state for problem in problems] == (["TARGET_ERROR"] if wrong else [])
+    for problem in problems:
+        assert "gadget 'radio' cannot be made with the fields of" in str(problem)
+        assert re.search(wrong, str(problem))
 
 
 def test_settings_of_a_plugin_that_is_not_there() -> None:

@@ -15,7 +15,7 @@ from roomkit_core.models.changes import ABSENT, ChangeSet, Committed
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.packing import Packed, pack_event, with_index
 from roomkit_core.models.room import Room
-from tests.stores.makers import text_event
+from roomkit_testkit.stores.makers import text_event
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from roomkit_core.models.enums import EventStatus
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.room import Room, Version
 from roomkit_core.models.work import Outcome, WorkState
-from tests.stores.clock import ManualClock
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.makers import AGAIN, LANE, binding, delivery, key, text_event
 from tests.stores.counting import Hand, count_calls, finish
-from tests.stores.makers import AGAIN, LANE, binding, delivery, key, text_event
 
 
 @pytest.mark.parametrize("kind", ["plain", "with key, delivery and receipt"])

@@ -7,15 +7,12 @@ import pytest
 from roomkit_core.builtin.memory.store import InMemoryStore
 from roomkit_core.errors import UnsupportedError
 from roomkit_core.interfaces.store import ConversationStore
-from tests.stores.clock import ManualClock
-from tests.stores.suite import StoreSuite
+from roomkit_testkit.stores import ManualClock, StoreSuite
+
+pytestmark = pytest.mark.timeout(300)
 
 
 class TestInMemoryStore(StoreSuite):
-    @pytest.fixture
-    def store(self, clock: ManualClock) -> ConversationStore:
-        return InMemoryStore(clock=clock)
-
     async def fresh_store(self, clock: ManualClock) -> ConversationStore:
         return InMemoryStore(clock=clock)
 

@@ -16,10 +16,10 @@ from roomkit_core.models.ids import new_id
 from roomkit_core.models.room import Room
 from roomkit_core.models.task import Task
 from roomkit_core.models.work import Outcome, WorkKind, WorkState
-from tests.stores.clock import ManualClock
+from roomkit_testkit.stores.clock import ManualClock
+from roomkit_testkit.stores.journal import message
+from roomkit_testkit.stores.makers import AGAIN, Writer, binding, delivery, key, person, route, text_event
 from tests.stores.counting import EVERYTHING, Hand, containers_in, finish
-from tests.stores.journal import message
-from tests.stores.makers import AGAIN, Writer, binding, delivery, key, person, route, text_event
 
 
 def live(hand: Hand, messages: int) -> None:

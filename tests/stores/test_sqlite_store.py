@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,10 @@ from roomkit_core.builtin.sqlite.store import SQLiteStore
 from roomkit_core.interfaces.store import ConversationStore, Cutoffs
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.work import WorkState
-from tests.stores.clock import ManualClock
-from tests.stores.makers import SENT, Writer, delivery, get_row
-from tests.stores.suite import StoreSuite
+from roomkit_testkit.stores import ManualClock, StoreSuite
+from roomkit_testkit.stores.makers import SENT, Writer, delivery, get_row
+
+pytestmark = pytest.mark.timeout(300)
 
 
 class TestSQLiteStore(StoreSuite):
@@ -27,12 +27,6 @@ class TestSQLiteStore(StoreSuite):
     def folder(self, tmp_path: Path) -> None:
         """Where the stores of a test stand."""
         self.path = tmp_path
-
-    @pytest.fixture
-    async def store(self, clock: ManualClock) -> AsyncIterator[ConversationStore]:
-        store = await self.fresh_store(clock)
-        yield store
-        await store.close()
 
     async def fresh_store(self, clock: ManualClock) -> ConversationStore:
         return await self.opened(self.path / f"{new_id()}.db", clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roomkit_core.builtin.clock import SystemClock
-from tests.stores.clock import ManualClock
+from roomkit_testkit.stores.clock import ManualClock
 
 
 class StillClock(ManualClock):

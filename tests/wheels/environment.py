@@ -72,9 +72,10 @@ class Environment:
         EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(path)
         environment = cls(path)
         install = [find_uv_bin(), "pip", "install", "--quiet", "--offline", "--no-cache", "--no-deps"]
-        subprocess.run(
-            [*install, "--python", environment.python, *map(str, wheels)], check=True, capture_output=True, text=True
-        )
+        if files := [str(wheel) for wheel in wheels]:
+            subprocess.run(
+                [*install, "--python", environment.python, *files], check=True, capture_output=True, text=True
+            )
         ours = sysconfig.get_path("purelib")  # as a site directory, so that what is installed editable is seen, too
         (environment._site() / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n", encoding="utf-8")
         return environment
@@ -83,6 +84,15 @@ class Environment:
     def python(self) -> str:
         """Its interpreter."""
         return str(self.path / ("Scripts" if os.name == "nt" else "bin") / "python")
+
+    def add_commands(self, *names: str) -> Path:
+        """Put commands into it that run its own Python, with modules that it sees; the folder in which they are."""
+        folder = Path(self.python).parent
+        for name in names:
+            module = {"roomkit": "roomkit_core.cli"}.get(name, name)
+            (folder / name).write_text(f'#!/bin/sh\nexec "{self.python}" -m {module} "$@"\n', encoding="utf-8")
+            (folder / name).chmod(0o755)
+        return folder
 
     def run(self, *arguments: str, cwd: Path, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run its Python in a directory; another exit code fails the test."""

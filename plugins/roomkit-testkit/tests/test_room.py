@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from roomkit_core import HookError, RoomKit, RoomTimers, SQLiteStore, TextContent, UnsupportedError
+from roomkit_core import ConfigError, HookError, RoomKit, RoomTimers, SQLiteStore, TextContent, UnsupportedError
 from roomkit_testkit import VirtualClock, bot_room
 
 
@@ -108,3 +108,53 @@ async def test_a_bot_with_mistakes_does_not_start(tmp_path: Path, bot_file: Path
     with pytest.raises(HookError, match="Did you mean 'before_broadcast'"):
         async with bot_room(bot_file):
             pass
+
+
+CONFIGURATION = """
+[roomkit]
+app = ["bot"]
+max_chain_depth = 3
+
+[stores.main]
+use = "sqlite"
+path = "rooms.db"
+
+[channels.bot]
+use = "bot"
+"""
+
+
+async def test_a_bot_is_tested_as_it_is_configured_with_a_store_and_a_clock_of_the_test(bot_file: Path) -> None:
+    path = bot_file.with_name("roomkit.toml")
+    path.write_text(CONFIGURATION)
+
+    async with bot_room(path) as room:
+        await room.say("hi")
+        assert room.heard() == ["You said: hi"]
+        await room.kit.set_room_timers(room.id, RoomTimers(closed_after_seconds=3600))
+        await room.later(3700)
+        assert (await room.say("hi")).reason == "room_closed"
+
+    assert not path.with_name("rooms.db").exists()
+
+
+async def test_overrides_change_what_is_configured_and_its_mistakes_are_told(bot_file: Path) -> None:
+    path = bot_file.with_name("roomkit.toml")
+    path.write_text(CONFIGURATION)
+
+    with pytest.raises(ConfigError, match=r"channels\.bot\.use"):
+        async with bot_room(path, overrides={"channels": {"bot": {"use": "bt"}}}):
+            pass
+    with pytest.raises(ValueError, match="no configuration"):
+        async with bot_room(bot_file, overrides={"channels": {}}):
+            pass
+
+
+async def test_a_configured_bot_lives_in_the_store_that_the_test_gives(bot_file: Path, tmp_path: Path) -> None:
+    path = bot_file.with_name("roomkit.toml")
+    path.write_text(CONFIGURATION)
+    for expected in (2, 4):
+        async with bot_room(path, store=lambda clock: SQLiteStore(tmp_path / "test.db", clock=clock)) as room:
+            await room.say("hi")
+            events = [event for event in await room.kit.get_timeline(room.id) if event.type == "message"]
+            assert len(events) == expected

@@ -82,7 +82,11 @@ class StoreFile:
 
     def _prepare(self) -> None:
         if not Path(self.path).exists():
-            raise StoreError(f"there is no store at {self.path}", code="store.absent", hint="Start its owner first.")
+            raise StoreError(
+                f"there is no store at {self.path}",
+                code="store.absent",
+                hint="Start its owner first, or name another file.",
+            )
         db = connect(self.path, writes=self._role != "reader", synchronous=self._synchronous)
         try:
             if self._role == "owner":

@@ -202,7 +202,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "store.changed_schema": Explanation("A migration of the store is not that of this release", "Install its release."),
     "store.too_large": Explanation("It is larger than the store takes", "Keep large media outside; refer to them."),
     "store.old_sqlite": Explanation("This Python has a SQLite that is too old", "Use a newer Python."),
-    "store.absent": Explanation("There is no store at that path", "Start its owner first."),
+    "store.absent": Explanation("There is no store at that path", "Start its owner first, or name another file."),
     "store.closed": Explanation("The store was closed"),
     "store.forked": Explanation("The store was opened before a fork", "Open it after the fork."),
     "store.file_gone": Explanation("The store's file was removed while it was in use", "Put it back, start again."),

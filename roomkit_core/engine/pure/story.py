@@ -244,6 +244,8 @@ def _summary(facts: Facts) -> str:
         return _counted([*facts.journal, *facts.rows]) or "nothing is left of it but its key"
     how = "BLOCKED" if event.status is EventStatus.BLOCKED else "in the timeline"
     owed = _counted(facts.rows)
+    if not owed and event.status is not EventStatus.BLOCKED:
+        owed = "nothing is owed for it"  # no channel of the room was there to be told, or the rows are forgotten
     return f"{_title(event)}: {how}" + (f"; {owed}" if owed else "") + _room_words(facts, event.room_id)
 
 

@@ -50,10 +50,13 @@ class App:
     def include(
         self, places: Sequence[ModuleType | str | PathLike[str]], folder: str | PathLike[str] | None
     ) -> tuple[str, ...]:
-        """Import what is named, and register what is marked in all of it, or nothing."""
-        parts = self._load(
-            [place if isinstance(place, ModuleType) else source_of(place, folder) for place in places], self._parts
-        )
+        """Import what is named, and register what is marked in all of it, or nothing.
+
+        A name or path that is included already stays as it is: a bot may be named on the command line and in the file.
+        """
+        known: set[ModuleType | Source | None] = {part.source for part in self._parts}
+        named = [place if isinstance(place, ModuleType) else source_of(place, folder) for place in places]
+        parts = self._load([place for place in dict.fromkeys(named) if place not in known], self._parts)
         self._register((), parts)
         self._parts += parts
         self._stamps = stamps(self._own())

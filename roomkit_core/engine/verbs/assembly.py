@@ -134,11 +134,14 @@ def from_config(
     path: str | os.PathLike[str],
     environ: Mapping[str, str] | None,
     overrides: Mapping[str, Any] | None,
+    store: ConversationStore | None,
+    clock: Clock | None,
 ) -> K:
     """The kit that a file describes; what reads files is imported only for this."""
     from roomkit_core.engine.verbs.configured import configured
 
-    kit: K = configured(make, Path(path), os.environ if environ is None else environ, overrides).kit
+    environ = os.environ if environ is None else environ
+    kit: K = configured(make, Path(path), environ, overrides, store=store, clock=clock).kit
     return kit
 
 

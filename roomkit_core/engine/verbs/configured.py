@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from roomkit_core.builtin import plugin as builtin_plugin
-from roomkit_core.config import Document, Offer, Plan, Planning, read
+from roomkit_core.config import Offer, Plan, Planning, read
 from roomkit_core.config.environment import overlay
+from roomkit_core.config.lists import plugin_lists
+from roomkit_core.engine.verbs.modules import ImportProblem, source_of
 from roomkit_core.errors import ConfigError, ConfigProblem, HookError, PluginError
+from roomkit_core.interfaces.clock import Clock
+from roomkit_core.interfaces.store import ConversationStore
 from roomkit_core.plugin import Kind
 from roomkit_core.registry import CatalogEntry, PluginRegistry
 from roomkit_core.registry.imports import import_name
@@ -104,17 +108,24 @@ def planning(
     """Read a file, and load the plugins that it may use.
 
     Raises:
-        ConfigError: The file cannot be read.
+        ConfigError: The file cannot be read, or it is not clear which plugins it may use.
     """
     document = read(path)
-    registry = PluginRegistry(**_lists(overlay(document, environ, overrides)))
+    lists = plugin_lists(overlay(document, environ, overrides), environ)
+    registry = PluginRegistry(allow=lists.allow, deny=lists.deny)
     registry.load(builtin_plugin)
     registry.discover()
     return Planning(document, environ, Offered(registry), overrides), registry
 
 
 def configured(
-    make: Callable[..., Any], path: Path, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+    make: Callable[..., Any],
+    path: Path,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    store: ConversationStore | None = None,
+    clock: Clock | None = None,
 ) -> Configured:
     """The kit that a file describes.
 
@@ -123,6 +134,8 @@ def configured(
         path: The file.
         environ: The environment.
         overrides: Tables as in the file, whose values win over all others.
+        store: In the place of that of the file, which is checked and not made.
+        clock: The kit's.
 
     Raises:
         ConfigError: With all problems.
@@ -131,7 +144,8 @@ def configured(
     plan = plans.plan()
     for plugin, required in plan.named.items():
         registry.load(plugin, required=required)
-    store = _store(plans, plan, registry)
+    if store is None:
+        store = _store(plans, plan, registry)
     locks, router = _chosen(plans, plan, Kind.LOCK), _chosen(plans, plan, Kind.ROUTER, store)
     channels = [plans.build(part) for part in plan.of_kind(Kind.CHANNEL).values()]
     settings = {plugin: plans.complete(given) for plugin, given in plan.settings.items()}
@@ -149,6 +163,7 @@ def configured(
         inbound_rate_limit=section.inbound_rate_limit,
         inbound_sender_rate_limit=section.inbound_sender_rate_limit,
         retention=plan.retention,
+        clock=clock,
         plugins=registry,
     )
     for channel in channels:
@@ -175,10 +190,15 @@ def include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
     Raises:
         ConfigError: With all mistakes in all of them.
     """
+    folder = plan.document.path.resolve().parent
     try:
-        kit.include(*plan.kit.app, folder=plan.document.path.resolve().parent)
+        kit.include(*plan.kit.app, folder=folder)
     except HookError as error:
-        problems = [one if one.key else _at_app(plan, one, redact) for one in error.problems]
+        sources = [source_of(place, folder) for place in plan.kit.app]
+        problems = [
+            _at_app(plan, sources.index(one.source), one, redact) if isinstance(one, ImportProblem) else one
+            for one in error.problems
+        ]
         text = redact(str(error)) if not problems else ""
     else:
         return
@@ -186,23 +206,8 @@ def include_app(kit: Any, plan: Plan, redact: Callable[[str], str]) -> None:
     raise ConfigError(text, problems=problems, code="config.app")
 
 
-def _at_app(plan: Plan, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
+def _at_app(plan: Plan, place: int, problem: ConfigProblem, redact: Callable[[str], str]) -> ConfigProblem:
     """A module that cannot be imported: told where it is named."""
     where = "" if problem.line is None else f" ({problem.file}:{problem.line})"
-    return plan.document.problem(("roomkit", "app"), redact(problem.what + where), problem.fix)
-
-
-def _lists(document: Document) -> dict[str, Any]:
-    """Which plugins may be loaded; no installed one if that cannot be said, which is told with all other problems."""
-    section = document.data.get("roomkit")
-    lists = section.get("plugins") if isinstance(section, dict) else None
-    if not isinstance(lists, dict):
-        return {}
-    allow, deny = lists.get("allow"), lists.get("deny")
-    if not all(found is None or _is_ids(found) for found in (allow, deny)):
-        return {"allow": ()}
-    return {"allow": allow, "deny": deny or ()}
-
-
-def _is_ids(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    keys = ("roomkit", "app", str(place))
+    return plan.document.problem(keys, redact(problem.what + where), problem.fix)

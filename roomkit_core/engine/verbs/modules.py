@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from importlib.util import cache_from_source
 from os import PathLike
@@ -106,16 +107,27 @@ def forget(names: Iterable[str]) -> dict[str, ModuleType]:
     return former
 
 
-def import_problem(source: Source, error: Exception) -> ConfigProblem:
+@dataclass(frozen=True, slots=True)
+class ImportProblem(ConfigProblem):
+    """Why a module cannot be imported.
+
+    Attributes:
+        source: The module.
+    """
+
+    source: Source = field(kw_only=True)
+
+
+def import_problem(source: Source, error: Exception) -> ImportProblem:
     """Why a module cannot be imported, at the last line of the bot's own code that was reached."""
     what = f"the module {source.name!r} cannot be imported: {type(error).__name__}: {error}"
     if isinstance(error, SyntaxError) and error.filename is not None:
-        return ConfigProblem(error.filename, error.lineno, "", what, "Mend that line.")
+        return ImportProblem(error.filename, error.lineno, "", what, "Mend that line.", source=source)
     folder = source.folder or str(Path.cwd())
     frames = [one for one in traceback.extract_tb(error.__traceback__) if _is_below(one.filename, folder)]
     if frames:
-        return ConfigProblem(frames[-1].filename, frames[-1].lineno, "", what, "Mend that line.")
-    return ConfigProblem(folder, None, "", what, "It is looked for in that folder.")
+        return ImportProblem(frames[-1].filename, frames[-1].lineno, "", what, "Mend that line.", source=source)
+    return ImportProblem(folder, None, "", what, "It is looked for in that folder.", source=source)
 
 
 def _stands_in(name: str, folder: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from roomkit_core import RoomKit, configure_logging
+from roomkit_core import ConfigError, RoomKit, configure_logging
 from roomkit_server.app import PAGE, create_app
 from roomkit_server.serve import run
 from roomkit_server.settings import ServerSettings
@@ -25,7 +25,11 @@ def serve(
     What the plugins serve is served: the clients of WebSocket channels at /ws, a chat page at /, /healthz and /readyz.
     It ends with 1 if it cannot listen there or the kit does not start.
     """
-    configure_logging(config)
+    try:
+        configure_logging(config)
+    except ConfigError:
+        RoomKit.from_config(config)  # raises that, and all else that is wrong
+        raise
     kit = RoomKit.from_config(config)
     settings: ServerSettings = kit.plugins.settings("server")
     routes = [(entry.route, kit.plugins.build_route(entry)) for entry in kit.plugins.routes()]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+pytest.register_assert_rewrite("roomkit_testkit.channels", "roomkit_testkit.stores")  # suites explain themselves
+
 if TYPE_CHECKING:
     from roomkit_testkit.room import Bot, BotRoom
 
@@ -16,14 +18,14 @@ _room: Final = pytest.StashKey["BotRoom"]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The setting ``roomkit_bot``."""
-    parser.addini(OPTION, "The bot of the fixture `room`: a file or a module.", default="bot.py")
+    parser.addini(OPTION, "The bot of the fixture `room`: a file, a configuration or a module.", default="bot.py")
 
 
 @pytest.fixture
 def bot(pytestconfig: pytest.Config) -> Bot:
     """The bot of the fixture ``room``: override it, or set ``roomkit_bot``; a path begins at pytest's root."""
     named = str(pytestconfig.getini(OPTION))
-    return pytestconfig.rootpath / named if named.endswith(".py") else named
+    return pytestconfig.rootpath / named if named.endswith((".py", ".toml")) else named
 
 
 @pytest.fixture

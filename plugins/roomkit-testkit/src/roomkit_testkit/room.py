@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from os import PathLike
 from pathlib import Path
@@ -23,7 +23,7 @@ from roomkit_testkit.clock import VirtualClock
 from roomkit_testkit.people import Person, text_of
 
 Bot = RoomKit | ModuleType | str | PathLike[str]
-"""A bot: a kit, a module, the name of one, or the path of a ``.py`` file."""
+"""A bot: a kit, a module, the name of one, the path of a ``.py`` file, or that of its configuration."""
 
 Store = ConversationStore | Callable[[VirtualClock], ConversationStore]
 """A store, or what makes one that goes by the room's clock."""
@@ -103,25 +103,37 @@ class BotRoom:
 
 @asynccontextmanager
 async def bot_room(
-    bot: Bot, *, store: Store | None = None, room_id: str = "room", clock: VirtualClock | None = None
+    bot: Bot,
+    *,
+    store: Store | None = None,
+    room_id: str = "room",
+    clock: VirtualClock | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[BotRoom]:
     """A room with a bot, on a kit that runs as long as the block.
 
     What fails in the block gets the conversation so far as a note.
 
     Args:
-        bot: The bot.
+        bot: The bot. Of a configuration (``"roomkit.toml"``) everything is as it says but for the store and the clock,
+            also the hooks of its plugins and its channels, which start.
         store: Where the room lives; in memory if omitted. ``lambda clock: SQLiteStore(path, clock=clock)`` for a store
             whose times pass with :meth:`BotRoom.later`. Not for a kit, which has one.
         room_id: The room; made if it does not exist.
         clock: The kit's clock; a new one if omitted. For a kit the clock with which it was made.
+        overrides: What is to be otherwise than in the configuration, as for :meth:`RoomKit.from_config`:
+            ``{"channels": {"support": {"api": "http://127.0.0.1:8081"}}}``.
 
     Raises:
         HookError: The bot has mistakes; all of them are told.
+        ConfigError: Its configuration has.
+        ValueError: There are overrides and no configuration.
     """
+    if overrides and not _is_configuration(bot):
+        raise ValueError(f"{bot!r} is no configuration that overrides could change")
     if not isinstance(bot, RoomKit):
         clock = clock or VirtualClock()
-    kit = bot if isinstance(bot, RoomKit) else _kit_of(bot, store, clock or VirtualClock())
+    kit = bot if isinstance(bot, RoomKit) else _kit_of(bot, store, clock or VirtualClock(), overrides)
     async with kit:
         await kit.create_room(room_id, exist_ok=True)
         await seat_bots(kit, room_id)
@@ -135,11 +147,22 @@ async def bot_room(
             raise
 
 
-def _kit_of(bot: ModuleType | str | PathLike[str], store: Store | None, clock: VirtualClock) -> RoomKit:
+def _is_configuration(bot: Bot) -> bool:
+    return isinstance(bot, str | PathLike) and Path(bot).suffix == ".toml"
+
+
+def _kit_of(
+    bot: ModuleType | str | PathLike[str],
+    store: Store | None,
+    clock: VirtualClock,
+    overrides: Mapping[str, Any] | None,
+) -> RoomKit:
     if store is None:
         store = InMemoryStore(clock=clock)
     elif not isinstance(store, ConversationStore):
         store = store(clock)
+    if not isinstance(bot, ModuleType) and _is_configuration(bot):
+        return RoomKit.from_config(bot, store=store, clock=clock, overrides=overrides)
     kit = RoomKit(store, clock=clock)
     kit.include(bot, folder=Path.cwd())
     return kit
