@@ -51,7 +51,7 @@ _EXPORTS = {
     "roomkit_core.models.triggers": "HookTrigger",
     "roomkit_core.models.work": "Attempt Outcome WorkKind WorkRow WorkState",
     "roomkit_core.models.changes": "ABSENT ChangeSet Committed Discharge KeyResult Refused Value Withdrawal",
-    "roomkit_core.interfaces.auth": "AuthCallback AuthRequest Authenticator",
+    "roomkit_core.interfaces.auth": "AuthCallback AuthRequest Authenticator auth_context",
     "roomkit_core.interfaces.channel": "Channel",
     "roomkit_core.interfaces.clock": "Clock",
     "roomkit_core.interfaces.identity": "IdentityResolver",
@@ -124,6 +124,7 @@ if TYPE_CHECKING:
     from roomkit_core.interfaces.auth import AuthCallback as AuthCallback
     from roomkit_core.interfaces.auth import Authenticator as Authenticator
     from roomkit_core.interfaces.auth import AuthRequest as AuthRequest
+    from roomkit_core.interfaces.auth import auth_context as auth_context
     from roomkit_core.interfaces.channel import Channel as Channel
     from roomkit_core.interfaces.clock import Clock as Clock
     from roomkit_core.interfaces.identity import IdentityResolver as IdentityResolver
@@ -412,6 +413,7 @@ __all__ = [
     "WorkState",
     "WorkView",
     "__version__",
+    "auth_context",
     "configure_logging",
     "hook",
     "hookimpl",

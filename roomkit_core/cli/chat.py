@@ -20,6 +20,7 @@ from roomkit_core.builtin.terminal import TerminalChannel
 from roomkit_core.cli.configuration import kit_of_file
 from roomkit_core.cli.lists import DEFAULT_CONFIG, ConfigPath
 from roomkit_core.cli.places import USUAL_STORE
+from roomkit_core.cli.reloading import renew
 from roomkit_core.cli.session import command
 from roomkit_core.cli.shown import line_of
 from roomkit_core.cli.terminal import Terminal
@@ -135,13 +136,9 @@ def _channel_of(kit: RoomKit) -> TerminalChannel:
 
 
 async def _reload(kit: RoomKit, terminal: Terminal) -> None:
-    try:
-        names = kit.reload_app()
-    except HookError as error:
-        terminal.show("\n".join([*map(str, error.problems), "* the bot stays as it was"]))
-        return
-    if names:
-        terminal.show(f"* new: {', '.join(names)}")
+    renewal = renew(kit)
+    if renewal is not None:
+        terminal.show(renewal.text)
 
 
 def _user() -> str:

@@ -176,3 +176,41 @@ async def test_a_route_that_nobody_guards_is_not_served_and_open_pages_do_not_co
 
     assert refused.value.code == "server.no_authentication"
     assert not open_to_all.state.authenticated
+
+
+async def test_who_belongs_to_an_organization_opens_its_rooms_and_enters_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.delitem(sys.modules, "porter", raising=False)
+    (tmp_path / "porter.py").write_text(
+        "async def who(request):\n"
+        "    name, _, organization = request.token.partition('@')\n"
+        "    return {'participant_id': name, 'organization_id': organization or None}\n"
+    )
+    path = tmp_path / "roomkit.toml"
+    path.write_text(
+        "[roomkit]\napp = ['porter']\n[stores.a]\nuse = 'memory'\n"
+        "[channels.web]\nuse = 'websocket'\nopen_rooms = true\n"
+        "[channels.web.auth]\nuse = 'function'\ntarget = 'porter:who'\n"
+    )
+    async with listening(path) as url:
+        [mine] = await answers(url, join("r", "ann@acme"))
+        [colleague] = await answers(url, join("r", "cid@acme"))
+        [other] = await answers(url, join("r", "bob@globex"))
+        [staff] = await answers(url, join("r", "eve"))
+        [nobodys] = [*await answers(url, join("n", "eve")), *await answers(url, join("n", "ann@acme"))][1:]
+
+    assert (mine["type"], colleague["type"], staff["type"]) == ("welcome", "welcome", "welcome")
+    assert (other["code"], nobodys["code"]) == ("room.forbidden", "room.forbidden")
+
+
+async def test_a_token_comes_with_the_handshake_as_a_subprotocol_or_as_a_cookie(config: Path) -> None:
+    async with listening(config) as url:
+        async with connect(url, subprotocols=["roomkit", f"roomkit.token.{ANN}"]) as client:  # type: ignore[list-item]
+            assert client.subprotocol == "roomkit"
+            await client.send(json.dumps(join("team-a", None)))
+            assert json.loads(await client.recv())["participant"] == "ann"
+        [by_cookie] = await answers(url, join("team-a", None), headers={"cookie": f"roomkit_token={ANN}"})
+
+    assert by_cookie["participant"] == "ann"

@@ -347,7 +347,7 @@ async def test_authentication_decides_who_it_is_and_where_they_may_go(kit: RoomK
     assert app.authenticated
     stranger = await call()
     assert (await stranger.join("ann", token="wrong"))["code"] == "auth.refused"
-    assert await stranger.closed() == (1008, "auth.refused")
+    assert await stranger.closed() == (4401, "auth.refused")
     lost = await call()
     assert (await lost.join("ann", room="elsewhere", token="right"))["code"] == "room.forbidden"
 

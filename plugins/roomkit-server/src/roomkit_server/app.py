@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -16,20 +17,18 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from roomkit_core import Health
+from roomkit_core import AuthCallback, Health
 from roomkit_core.plugin import RouteSpec
+from roomkit_server.bounds import Bounds
 from roomkit_server.errors import ServerError
+from roomkit_server.guard import Guard
+from roomkit_server.headers import SecurityHeaders
 from roomkit_server.hosts import HostCheck
+from roomkit_server.limits import Limits
+from roomkit_server.origins import OriginCheck
 
 PAGE = Path(__file__).parent / "page"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-
-HEADERS = {
-    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-cache",
-}
 
 
 class Hosted(Protocol):
@@ -53,6 +52,14 @@ class Hosted(Protocol):
 Probe = Callable[[Request], Awaitable[Response]]
 
 
+class Application(Starlette):
+    """Starlette, whose every answer has the headers, also when something broke."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the headers around all else."""
+        return SecurityHeaders(super().build_middleware_stack())
+
+
 def create_app(
     kit: Hosted,
     *,
@@ -60,6 +67,10 @@ def create_app(
     routes: Sequence[tuple[RouteSpec, ASGIApp]] = (),
     static: Path | None = PAGE,
     hosts: Sequence[str] | None = None,
+    public_url: str | None = None,
+    origins: Sequence[str] = (),
+    auth: AuthCallback | None = None,
+    limits: Limits | None = None,
 ) -> Starlette:
     """The ASGI application that hosts ``kit``: it enters the kit when the server starts and leaves it when it stops.
 
@@ -70,52 +81,81 @@ def create_app(
         static: A directory served at ``/``, with its ``index.html`` as the front page; the chat page if omitted, None
             for nothing.
         hosts: Which names of this server are accepted in the ``Host`` header: names, addresses, ``*.example.com`` for
-            all names below one, ``*`` for any. If omitted, those of the loopback interface, unless ``websocket``
-            authenticates its clients: a page whose own name was rebound to 127.0.0.1 stays outside.
+            all names below one, ``*`` for any. If omitted, those of the loopback interface and of ``public_url``; any,
+            if there is none and all routes authenticate their clients: a page whose own name was rebound to 127.0.0.1
+            stays outside.
+        public_url: Where people find this server, such as ``https://chat.example``: its host and origin are ours.
+        origins: Further origins whose pages may open WebSockets and use methods that change something.
+        auth: Says who may come to routes that leave it to the server to ask.
+        limits: How much one request may bring, and how many WebSockets there are.
 
     Returns:
         A Starlette application. ``/healthz`` answers 200 unless a restart of the process is what helps, ``/readyz`` 200
         if messages can be sent here; both say why not. ``app.state.authenticated`` says whether clients are asked who
         they are, without which ``serve`` does not listen to the world.
+
+    Raises:
+        ServerError: ``server.no_authentication``: a route wants ``auth``, and there is none.
     """
     if websocket is not None:
         routes = [(RouteSpec("/ws", lambda kit: websocket, auth="route"), websocket), *routes]
-    _refuse_unguarded(spec for spec, _ in routes)
-    asking = [
-        bool(getattr(application, "authenticated", False)) for spec, application in routes if spec.auth == "route"
-    ]
-    authenticated = bool(asking) and all(asking)
-    table: list[BaseRoute] = [Route("/healthz", _alive(kit)), Route("/readyz", _ready(kit))]
-    for spec, application in routes:
-        table += [Route(spec.path, application), WebSocketRoute(spec.path, application), Mount(spec.path, application)]
-    if static is not None:
-        table.append(Route("/{path:path}", _Static(directory=static, html=True)))
+    is_authenticated = _asks_everybody(routes, auth)
     if hosts is None:
-        hosts = ("*",) if authenticated else LOOPBACK_NAMES
-    app = Starlette(
-        routes=table,
-        middleware=[Middleware(HostCheck, hosts=hosts)],
+        hosts = ("*",) if is_authenticated and public_url is None else LOOPBACK_NAMES
+    ours = [] if public_url is None else [public_url]
+    below = {spec.path: frozenset(getattr(route, "origins", ())) for spec, route in routes if spec.auth == "route"}
+    app = Application(
+        routes=_table(kit, [(spec, _guarded(spec, route, auth)) for spec, route in routes], static),
+        middleware=[
+            Middleware(HostCheck, hosts=[*hosts, *(urlsplit(url).hostname or "" for url in ours)]),
+            Middleware(OriginCheck, allowed=[*ours, *origins], below=below),
+            Middleware(Bounds, limits=limits or Limits()),
+        ],
         lifespan=_lifespan(kit),
     )
-    app.state.authenticated = authenticated
+    app.state.authenticated = is_authenticated
+    app.state.public_url = public_url
     return app
 
 
-def _refuse_unguarded(specs: Iterable[RouteSpec]) -> None:
-    """A route that leaves it to the server to ask who comes is not served by one that asks nobody."""
-    for spec in specs:
+def _asks_everybody(routes: Sequence[tuple[RouteSpec, ASGIApp]], auth: AuthCallback | None) -> bool:
+    """Whether somebody is asked at all, and nobody comes unasked to a route that is not open to all on purpose."""
+    asking = []
+    for spec, route in routes:
         if spec.auth == "server":
-            raise ServerError(
-                f"the route {spec.path} wants the server to authenticate its clients, and this one cannot",
-                code="server.no_authentication",
-                hint="Declare auth='route' if it asks by itself, or auth='none' if everybody may come.",
-            )
+            asking.append(auth is not None)
+        elif spec.auth == "route":
+            asking.append(bool(getattr(route, "authenticated", False)))
+    return bool(asking) and all(asking)
+
+
+def _guarded(spec: RouteSpec, route: ASGIApp, auth: AuthCallback | None) -> ASGIApp:
+    """The route behind its guard. One that leaves it to the server to ask is not served by one that asks nobody."""
+    if spec.auth != "server":
+        return route
+    if auth is None:
+        raise ServerError(
+            f"the route {spec.path} wants the server to authenticate its clients, and this one cannot",
+            code="server.no_authentication",
+            hint="Say who may come in [plugins.server.auth], or auth= of a program. The route itself may declare "
+            "auth='route' if it asks, or auth='none' if everybody may come.",
+        )
+    return Guard(route, auth)
+
+
+def _table(kit: Hosted, routes: Sequence[tuple[RouteSpec, ASGIApp]], static: Path | None) -> list[BaseRoute]:
+    table: list[BaseRoute] = [Route("/healthz", _alive(kit)), Route("/readyz", _ready(kit))]
+    for spec, route in routes:
+        table += [Route(spec.path, route), WebSocketRoute(spec.path, route), Mount(spec.path, route)]
+    if static is not None:
+        table.append(Route("/{path:path}", _Static(directory=static, html=True)))
+    return table
 
 
 class _Static(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers.update(HEADERS)
+        response.headers["cache-control"] = "no-cache"
         return response
 
 

@@ -26,6 +26,13 @@ def roomkit_components() -> Iterator[Component]:
         config="roomkit_server.auth:FunctionSettings",
         summary="A function of the bot",
     )
+    yield Component(
+        Kind.AUTH,
+        "jwt",
+        "roomkit_server.jwt_auth:JwtAuth",
+        config="roomkit_server.jwt_auth:JwtSettings",
+        summary="Signed tokens of an issuer",
+    )
     yield Component("server", "uvicorn", "roomkit_server.serve:run", summary="Runs an ASGI application under uvicorn")
 
 

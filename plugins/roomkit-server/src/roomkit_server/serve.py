@@ -8,9 +8,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import uvicorn
@@ -19,21 +21,57 @@ from anyio.abc import TaskStatus
 from starlette.applications import Starlette
 
 from roomkit_server.errors import ServerError as ServerError
+from roomkit_server.limits import Limits
+from roomkit_server.patience import protocol_for
 
 MAX_MESSAGE = 256 * 1024  # bytes of one message on a socket; protocols have lower limits of their own
 GRACE = 5  # seconds in which connections end when the server stops
 
 
-def run(app: Starlette, host: str = "127.0.0.1", port: int = 8080) -> None:
+def run(
+    app: Starlette,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    limits: Limits | None = None,
+    on_start: Callable[[], None] | None = None,
+    until: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Serve until Ctrl+C or SIGTERM; the blocking form of :func:`serve`.
+
+    Args:
+        app: What is served.
+        host: The interface.
+        port: The port.
+        limits: How long connections may take, and how many there are.
+        on_start: Called once, when the application has started.
+        until: Runs beside it; when it returns, the server stops, too.
 
     Raises:
         SystemExit: It cannot be served like this; one line on standard error says why and what to do.
     """
     try:
-        anyio.run(serve, app, host, port)
+        anyio.run(_serve_until, partial(serve, app, host, port, limits=limits, on_start=on_start), until)
     except ServerError as error:
         raise SystemExit(f"{error}. {error.hint}") from None
+
+
+async def _serve_until(serving: Callable[[], Awaitable[None]], until: Callable[[], Awaitable[None]] | None) -> None:
+    async def wait(until: Callable[[], Awaitable[None]]) -> None:
+        await until()
+        tasks.cancel_scope.cancel()
+
+    failed: ServerError | None = None  # raised outside of the group, which would wrap it
+    async with create_task_group() as tasks:
+        if until is not None:
+            tasks.start_soon(wait, until)
+        try:
+            await serving()
+        except ServerError as error:
+            failed = error
+        tasks.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
 
 
 async def serve(
@@ -41,6 +79,8 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     *,
+    limits: Limits | None = None,
+    on_start: Callable[[], None] | None = None,
     task_status: TaskStatus[str] = TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``app`` until it is cancelled or the process gets SIGINT or SIGTERM; prints the address when it listens.
@@ -52,6 +92,8 @@ async def serve(
         app: What :func:`roomkit_server.app.create_app` made.
         host: The interface; a loopback address unless the application authenticates its clients.
         port: The port; 0 for any that is free.
+        limits: How long connections may take, and how many there are.
+        on_start: Called once, when the application has started.
         task_status: Receives the address: ``url = await tasks.start(serve, app)``.
 
     Raises:
@@ -60,7 +102,7 @@ async def serve(
     """
     _check_who_may_connect(app, host)
     listener = _listen(host, port)
-    server = _Server(app, listener, task_status)
+    server = _Server(app, listener, limits or Limits(), on_start, task_status)
     ended = Event()
     try:
         async with create_task_group() as tasks:
@@ -82,20 +124,31 @@ async def serve(
 class _Server(uvicorn.Server):
     """Uvicorn without its own signal handlers, which would take those of the host program away."""
 
-    def __init__(self, app: Starlette, listener: socket.socket, task_status: TaskStatus[str]) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        listener: socket.socket,
+        limits: Limits,
+        on_start: Callable[[], None] | None,
+        task_status: TaskStatus[str],
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http=protocol_for(limits),
                 lifespan="on",
                 log_config=None,
+                log_level="info",  # below that it logs headers, which hold tokens
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
                 ws_max_size=MAX_MESSAGE,
+                timeout_keep_alive=limits.idle_timeout,  # type: ignore[arg-type]  # it goes to call_later as it is
                 timeout_graceful_shutdown=GRACE,
             )
         )
         self._listener = listener
+        self._on_start = on_start
         self._task_status = task_status
 
     @contextmanager
@@ -114,6 +167,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            if self._on_start is not None:
+                self._on_start()
             host, port = self._listener.getsockname()[:2]
             url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
             sys.stdout.write(f"RoomKit listens on {url} (Ctrl+C stops it)\n")
@@ -130,13 +185,30 @@ class _Server(uvicorn.Server):
 
 
 def _check_who_may_connect(app: Starlette, host: str) -> None:
-    if getattr(app.state, "authenticated", False) or _is_loopback(host):
+    if getattr(app.state, "authenticated", False):
+        return
+    public = getattr(app.state, "public_url", None)
+    if public is not None and not _is_own_name(urlsplit(public).hostname or ""):
+        raise ServerError(
+            f"people come by {public}, and this application does not ask its clients who they are",
+            code="server.loopback_only",
+            hint="Leave public_url out, or say who may come: [channels.ID.auth], or authenticate= in a program.",
+        )
+    if _is_loopback(host):
         return
     raise ServerError(
         f"{host!r} can be reached from other machines, and this application does not ask its clients who they are",
         code="server.loopback_only",
         hint="Listen on 127.0.0.1, or say who may come: [channels.ID.auth], or authenticate= in a program.",
     )
+
+
+def _is_own_name(name: str) -> bool:
+    """Whether a name means the same machine wherever it is said; nobody is asked for its address."""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

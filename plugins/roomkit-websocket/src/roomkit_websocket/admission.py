@@ -13,8 +13,9 @@ from typing import Any, Literal
 from anyio import fail_after
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from roomkit_core import AuthCallback, AuthRequest
+from roomkit_core import AuthCallback, AuthRequest, auth_context
 from roomkit_core.errors import RoomKitError
+from roomkit_core.models.room import Room
 from roomkit_websocket.protocol import Join, ProtocolError
 
 Scope = dict[str, Any]
@@ -37,6 +38,7 @@ class Visitor:
         name: What to call them; for display only.
         rooms: Ids or patterns (``team-*``) of the rooms that they may enter; None for all.
         scopes: What they may do there: ``read``, ``write``.
+        organization_id: Whose rooms they may enter; None for those of everybody.
         metadata: Goes with everything that they say, into ``event.metadata``.
     """
 
@@ -44,6 +46,7 @@ class Visitor:
     name: str | None = None
     rooms: tuple[str, ...] | None = None
     scopes: frozenset[str] = BOTH
+    organization_id: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -51,8 +54,8 @@ Authenticate = Callable[[Scope, Join], Awaitable[dict[str, Any] | None]]
 """Who is it? Gets the ASGI scope (headers, query) and the client's first message (its ``token``).
 
 Returns None to turn the client away, or a dict: ``participant_id`` (needed); ``name``; ``rooms``, ids or patterns that
-they may enter (all if absent); ``scopes``, of ``read`` and ``write`` (both if absent); anything else becomes metadata
-of what they say.
+they may enter (all if absent); ``organization_id``, beside whose rooms they enter none; ``scopes``, of ``read`` and
+``write`` (both if absent); anything else becomes metadata of what they say.
 """
 
 OpenRoom = Callable[[str, Visitor], Awaitable[None]]
@@ -66,7 +69,12 @@ async def admit(scope: Scope, join: Join, authenticate: Authenticate | None, ope
         RoomKitError: ``auth.refused``, ``auth.scope``, ``room.forbidden``, or what ``open_room`` raises;
             ``server.error``, retryable: it cannot be said now who it is.
     """
-    visitor = guest(join) if authenticate is None else _known(await _answer(authenticate, scope, join), join)
+    if authenticate is None:
+        visitor = guest(join)
+    else:
+        answer = await _answer(authenticate, scope, join)
+        visitor = _known(answer, join)
+        auth_context.set(answer)  # of the task that serves this connection, and of nothing else
     if READ not in visitor.scopes:
         raise RoomKitError("you may not read here", code="auth.scope")
     if visitor.rooms is not None and not any(fnmatchcase(join.room, pattern) for pattern in visitor.rooms):
@@ -76,20 +84,19 @@ async def admit(scope: Scope, join: Join, authenticate: Authenticate | None, ope
     return visitor
 
 
+def check_organization(visitor: Visitor, room: Room) -> None:
+    """Whoever belongs to an organization enters no room of another one, nor one of nobody.
+
+    Raises:
+        RoomKitError: ``room.forbidden``.
+    """
+    if visitor.organization_id not in (None, room.organization_id):
+        raise RoomKitError(f"you may not enter room {room.id!r}", code="room.forbidden")
+
+
 async def ask(auth: AuthCallback, scope: Scope, join: Join) -> dict[str, Any] | None:
-    """Ask a component who it is; the token is that of the first message, or a bearer token of the handshake."""
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
-    kind, _, bearer = headers.get("authorization", "").partition(" ")
-    client = scope.get("client")
-    return await auth(
-        AuthRequest(
-            token=join.token or (bearer.strip() if kind.lower() == "bearer" else None),
-            room_id=join.room,
-            client=None if not client else str(client[0]),
-            headers=headers,
-            query=scope.get("query_string", b"").decode("latin-1"),
-        )
-    )
+    """Ask a component who it is; the token is that of the first message, or one that came with the handshake."""
+    return await auth(AuthRequest.from_scope(scope, token=join.token, room_id=join.room))
 
 
 def guest(join: Join) -> Visitor:
@@ -112,6 +119,7 @@ class _Known(BaseModel):
 
     participant_id: str = Field(min_length=1)
     name: str | None = None
+    organization_id: str | None = Field(default=None, min_length=1)
     rooms: list[str] | tuple[str, ...] | set[str] | frozenset[str] | None = None
     scopes: list[Right] | tuple[Right, ...] | set[Right] | frozenset[Right] | None = None
 
@@ -140,4 +148,11 @@ def _known(answer: dict[str, Any] | None, join: Join) -> Visitor:
         raise RoomKitError("the server does not know you", code="auth.refused") from None
     scopes = BOTH if known.scopes is None else frozenset(known.scopes)
     rooms = None if known.rooms is None else tuple(known.rooms)
-    return Visitor(known.participant_id, known.name or join.name, rooms, scopes, dict(known.model_extra or {}))
+    return Visitor(
+        known.participant_id,
+        known.name or join.name,
+        rooms,
+        scopes,
+        known.organization_id,
+        dict(known.model_extra or {}),
+    )

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from roomkit_core.interfaces.auth import ORIGIN_CHECKED
 from roomkit_websocket.session import Session
 
 if TYPE_CHECKING:
@@ -95,11 +96,11 @@ class WebSocketApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Sender) -> None:
         if scope["type"] != "websocket":
             raise ValueError(f"this application serves websockets, not {scope['type']!r}")
-        if self._comes_from_elsewhere(scope):
+        if not scope.get(ORIGIN_CHECKED) and self._comes_from_elsewhere(scope):
             log.warning("a page of another origin was turned away", extra={"channel_id": self.channel.channel_id})
             await send({"type": "websocket.close", "code": 1008})
             return
-        await Session(self, scope, receive, send).run()
+        await Session(self, {**scope, ORIGIN_CHECKED: True}, receive, send).run()
 
     def _comes_from_elsewhere(self, scope: Scope) -> bool:
         """Whether a browser says that a page of another site opened the connection; such a page must not read rooms."""

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from roomkit_core import RoomKit
-from roomkit_websocket.admission import Visitor, ask
+from roomkit_websocket.admission import Visitor, ask, check_organization
 from roomkit_websocket.app import Receive, Sender, WebSocketApp
 from roomkit_websocket.channel import WebSocketChannel
 
@@ -32,6 +32,11 @@ class WebSocketDoors:
         """Whether clients of all channels are asked who they are."""
         return all(door.authenticated for door in self._doors.values())
 
+    @property
+    def origins(self) -> frozenset[str]:
+        """Origins besides the server's own whose pages may connect to one of the channels."""
+        return frozenset(origin for door in self._doors.values() for origin in door.origins)
+
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Sender) -> None:
         """One client."""
         channel_id = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix("/ws").strip("/")
@@ -48,7 +53,8 @@ class WebSocketDoors:
 
 def _door(kit: RoomKit, channel: WebSocketChannel) -> WebSocketApp:
     async def open_room(room_id: str, visitor: Visitor) -> None:
-        await kit.create_room(room_id, exist_ok=True)
+        room = await kit.create_room(room_id, organization_id=visitor.organization_id, exist_ok=True)
+        check_organization(visitor, room)
         bound = {binding.channel_id for binding in await kit.list_bindings(room_id)}
         for channel_id in (channel.channel_id, *channel.attach):
             if channel_id not in bound:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from anyio import CancelScope, create_task_group, fail_after, move_on_after
 
 from roomkit_core.errors import RoomKitError
+from roomkit_core.interfaces.auth import SUBPROTOCOL, offers_subprotocol
 from roomkit_core.models.message import InboundMessage
 from roomkit_websocket import protocol
-from roomkit_websocket.admission import WRITE, Visitor, admit
+from roomkit_websocket.admission import WRITE, Visitor, admit, check_organization
 from roomkit_websocket.clients import ClientGone
 from roomkit_websocket.protocol import Join, Ping, ProtocolError, Send
 from roomkit_websocket.reading import Reading
@@ -24,6 +25,7 @@ log = logging.getLogger("roomkit.websocket")
 
 COME_BACK = 1013  # close code "try again later"
 STAY_AWAY = 1008  # close code "policy violation": the same again would be refused again
+UNKNOWN = 4401  # as HTTP's 401: the server does not know who this is
 LAST_WORDS = 1.0  # seconds for saying goodbye to somebody who may not be listening
 
 
@@ -45,10 +47,12 @@ class Session:
         try:
             if (await self._receive())["type"] != "websocket.connect":
                 return
-            await self._send({"type": "websocket.accept"})
+            await self._send({"type": "websocket.accept", "subprotocol": self._subprotocol()})
             join = await self._expect_join()
             if join is not None:
                 visitor = await admit(self._scope, join, self._app.authenticate, self._app.open_room)
+                if visitor.organization_id is not None:
+                    check_organization(visitor, await self._app.kit.get_room(join.room))
                 await self._serve(join, visitor)
         except ClientGone:
             return
@@ -62,6 +66,9 @@ class Session:
             await self._transmit(message)
         except OSError as error:  # what ASGI says of a client that has disconnected
             raise ClientGone from error
+
+    def _subprotocol(self) -> str | None:
+        return SUBPROTOCOL if offers_subprotocol(self._scope) else None
 
     # ------------------------------------------------------------------------------------------------ coming in
 
@@ -165,10 +172,15 @@ class Session:
         with move_on_after(LAST_WORDS):
             try:
                 await self._send(protocol.error_message(error, fatal=True))
-                code = COME_BACK if error.retryable else STAY_AWAY
-                await self._send({"type": "websocket.close", "code": code, "reason": error.code})
+                await self._send({"type": "websocket.close", "code": _close_code(error), "reason": error.code})
             except (ClientGone, RuntimeError):  # it left first; a server may call that an error in the sequence
                 log.debug("the client left before it could be told %s", error.code)
+
+
+def _close_code(error: RoomKitError) -> int:
+    if error.code == "auth.refused":
+        return UNKNOWN
+    return COME_BACK if error.retryable else STAY_AWAY
 
 
 def _explained(error: Exception) -> RoomKitError:

@@ -32,6 +32,38 @@ function remember() {
   }
 }
 
+// The token stays in this tab: sessionStorage ends with it, and no other storage gets to see it.
+function token() {
+  try {
+    return sessionStorage.getItem("roomkit-token");
+  } catch {
+    return at("token").value || null;
+  }
+}
+
+function keepToken(value) {
+  try {
+    if (value) sessionStorage.setItem("roomkit-token", value);
+    else sessionStorage.removeItem("roomkit-token");
+  } catch {
+    // Not allowed: then it is in the field, and a reload asks again.
+  }
+}
+
+// The server wants to know who this is: the form has a field for that from now on.
+function askForToken() {
+  const problem = token() ? "The server does not know this token." : "This server asks for a token.";
+  const { name, room } = session;
+  keepToken(null);
+  at("proof").hidden = false;
+  at("token").required = true;
+  at("token").value = "";
+  at("name").value = name;
+  at("room").value = room;
+  leave(problem);
+  at("token").focus();
+}
+
 function showEntrance(problem) {
   at("chat").hidden = true;
   at("entrance").hidden = false;
@@ -55,7 +87,7 @@ function enter(state) {
   at("log").setAttribute("aria-live", "off"); // history is not news
   const lines = state.lines;
   state.lines = [];
-  client = new RoomClient(socketUrl, state, handlers);
+  client = new RoomClient(socketUrl, state, token(), handlers);
   for (const line of lines) addLine(line);
   client.start();
   at("text").focus();
@@ -96,7 +128,8 @@ const handlers = {
     keepUp();
   },
   refused(error) {
-    leave(error.message);
+    if (error.code === "auth.refused") askForToken();
+    else leave(error.message);
   },
   changed: remember,
 };
@@ -127,6 +160,7 @@ at("join").addEventListener("submit", (event) => {
   const name = at("name").value.trim();
   const room = at("room").value.trim();
   if (!name || !room) return;
+  if (at("token").value) keepToken(at("token").value.trim());
   enter({ room, name, secret: newId(), cursor: null, pending: [], lines: [] });
 });
 

@@ -9,12 +9,15 @@ const LONGEST_PAUSE = 10_000;
 const SILENCE = 20_000; // after which the server is asked whether it is still there
 const PATIENCE = 8_000; // for its answer
 const RETRY = 2_000; // after the server said "not now"
+const UNKNOWN = 4401; // close code: the server does not know who this is
 
 export class RoomClient {
   // state: {room, name, secret, cursor, pending: [{id, text, failed}]}; it is the client's own from now on.
   // on: {status(state, detail), event(event), reset(), ready(), pending(list), refused(error), changed()}
-  constructor(url, state, on) {
+  // token: what the server may want to see; not part of the state.
+  constructor(url, state, token, on) {
     this.url = url;
+    this.token = token;
     this.state = state;
     this.on = on;
     this.participant = null;
@@ -73,6 +76,7 @@ export class RoomClient {
       const { room, name, secret, cursor } = this.state;
       const join = { type: "join", protocol: 1, room, name, client: secret };
       if (cursor) join.cursor = cursor;
+      if (this.token) join.token = this.token;
       socket.send(JSON.stringify(join));
       this.heard();
     };
@@ -80,7 +84,7 @@ export class RoomClient {
       this.heard();
       this.take(JSON.parse(message.data));
     };
-    socket.onclose = () => this.lost();
+    socket.onclose = ({ code }) => (code === UNKNOWN ? this.refuse({ code: "auth.refused" }) : this.lost());
   }
 
   lost() {
@@ -190,9 +194,13 @@ export class RoomClient {
         this.pendingChanged();
       }
     } else if (error.fatal && !error.retryable) {
-      this.stop();
-      this.on.refused(error);
+      this.refuse(error);
     }
+  }
+
+  refuse(error) {
+    this.stop();
+    this.on.refused(error);
   }
 
   settle(id) {
