@@ -214,3 +214,44 @@ async def test_a_token_comes_with_the_handshake_as_a_subprotocol_or_as_a_cookie(
         [by_cookie] = await answers(url, join("team-a", None), headers={"cookie": f"roomkit_token={ANN}"})
 
     assert by_cookie["participant"] == "ann"
+
+
+async def test_a_hook_finds_what_authentication_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.delitem(sys.modules, "clerk", raising=False)
+    (tmp_path / "clerk.py").write_text(
+        "from roomkit_core import HookResult, HookTrigger, auth_context, hook\n\n"
+        "async def who(request):\n"
+        "    return {'participant_id': request.token, 'plan': f'plan of {request.token}'}\n\n"
+        "@hook(HookTrigger.BEFORE_BROADCAST)\n"
+        "async def tell(event, context):\n"
+        "    return HookResult.block(auth_context.get()['plan'])\n"
+    )
+    path = tmp_path / "roomkit.toml"
+    path.write_text(
+        "[roomkit]\napp = ['clerk']\n[stores.a]\nuse = 'memory'\n"
+        "[channels.web]\nuse = 'websocket'\nopen_rooms = true\n"
+        "[channels.web.auth]\nuse = 'function'\ntarget = 'clerk:who'\n"
+    )
+    async with listening(path) as url:
+        reasons = [(await answers(url, join("r", name), HELLO))[1]["reason"] for name in ("ann", "bob")]
+
+    assert reasons == ["plan of ann", "plan of bob"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "token"),
+    [
+        ({"headers": [(b"Authorization", b"bearer  abc ")]}, "abc"),
+        ({"headers": [(b"authorization", b"Basic abc")]}, None),
+        ({"subprotocols": ["other", "roomkit", "roomkit.token.abc"]}, "abc"),
+        ({"subprotocols": ["roomkit", "abc"]}, None),
+        ({"headers": [(b"cookie", b"roomkit_token=abc")]}, None),
+        ({"headers": [(b"cookie", b"roomkit_token=abc")], "roomkit.origin_checked": True}, "abc"),
+        ({"headers": [(b"cookie", b"x_roomkit_token=abc; roomkit_token=")], "roomkit.origin_checked": True}, None),
+        ({"query_string": b"token=abc"}, None),
+    ],
+)
+async def test_a_token_is_taken_from_where_it_may_stand(scope: dict[str, Any], token: str | None) -> None:
+    assert AuthRequest.from_scope(scope).token == token
+    assert AuthRequest.from_scope(scope, token="said").token == "said"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, NegotiationError
 
 from roomkit_core import AuthRequest, RoomKit, RouteSpec, auth_context
 from roomkit_server.app import create_app
@@ -64,11 +65,11 @@ OPEN = (RouteSpec("/open", lambda kit: INNER, auth="none"), INNER)
 
 
 @asynccontextmanager
-async def listening(*, limits: Limits | None = None, **options: Any) -> AsyncIterator[str]:
+async def listening(*, limits: Limits | None = None, proxies: Sequence[str] = (), **options: Any) -> AsyncIterator[str]:
     """A server with a guarded and an open route; its host and port."""
     app = create_app(RoomKit(), **{"routes": [GUARDED, OPEN], "auth": who, "limits": limits, **options})
     async with create_task_group() as tasks:
-        url = await tasks.start(partial(serve, app, "127.0.0.1", 0, limits=limits))
+        url = await tasks.start(partial(serve, app, "127.0.0.1", 0, limits=limits, proxies=proxies))
         yield url.removeprefix("http://").strip("/")
         tasks.cancel_scope.cancel()
 
@@ -164,6 +165,25 @@ async def test_the_authenticator_stands_in_the_section_of_the_server(tmp_path: P
     assert (settings.public_url, settings.limits.max_body) == ("https://chat.example", 10)
 
 
+async def test_no_log_has_a_token_whichever_way_it_came(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.WARNING, "websockets.client")  # that is our own side
+    ways: list[dict[str, str]] = [
+        {"authorization": f"Bearer {TOKEN}"},
+        {"cookie": f"roomkit_token={TOKEN}"},
+        {"sec-websocket-protocol": f"roomkit, roomkit.token.{TOKEN}"},
+    ]
+    async with listening() as host:
+        for headers in ways:
+            await asked(host, f"/admin/?token={TOKEN}", **headers)
+        for headers in ways:
+            with suppress(NegotiationError):
+                async with connect(f"ws://{host}/admin/live?token={TOKEN}", additional_headers=headers) as client:
+                    await client.recv()
+
+    assert TOKEN not in caplog.text
+
+
 # ------------------------------------------------------------------------------------------------- from where
 
 
@@ -225,6 +245,21 @@ async def test_a_public_address_without_authentication_is_refused() -> None:
     with pytest.raises(ServerError) as refused:
         await serve(create_app(RoomKit(), public_url=PAGE), "127.0.0.1", 0)
     assert refused.value.code == "server.loopback_only"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"), [((), "127.0.0.1"), (("192.0.2.0/24",), "127.0.0.1"), (("127.0.0.0/8",), "203.0.113.9")]
+)
+async def test_only_a_proxy_that_is_named_says_where_a_client_is(proxies: tuple[str, ...], seen: str) -> None:
+    asking: list[str | None] = []
+
+    async def note(request: AuthRequest) -> None:
+        asking.append(request.client)
+
+    async with listening(auth=note, proxies=proxies) as host:
+        await asked(host, "/admin/", **{"x-forwarded-for": "203.0.113.9"})
+
+    assert asking == [seen]
 
 
 # ------------------------------------------------------------------------------------------------- headers
@@ -326,6 +361,7 @@ WRONG: list[Callable[[], ServerSettings]] = [
     lambda: ServerSettings(public_url="chat.example"),
     lambda: ServerSettings(public_url="https://chat.example/path"),
     lambda: ServerSettings(allowed_origins=("*",)),
+    lambda: ServerSettings(trusted_proxies=("proxy.example",)),
     lambda: ServerSettings(header_timeout=0),
     lambda: ServerSettings(max_connections=0),
     lambda: ServerSettings(max_body=-1),

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from roomkit_core import ConfigError, RoomKit, configure_logging
+from roomkit_core.cli.configuration import kit_of_file
 from roomkit_server.app import PAGE, create_app
 from roomkit_server.collecting import settle
 from roomkit_server.serve import run
@@ -33,12 +33,7 @@ def serve(
     What the plugins serve is served: the clients of WebSocket channels at /ws, a chat page at /, /healthz and /readyz.
     It ends with 1 if it cannot listen there or the kit does not start.
     """
-    try:
-        configure_logging(config)
-    except ConfigError:
-        RoomKit.from_config(config)  # raises that, and all else that is wrong
-        raise
-    kit = RoomKit.from_config(config)
+    kit = kit_of_file(config)
     settings: ServerSettings = kit.plugins.settings("server")
     routes = [(entry.route, kit.plugins.build_route(entry)) for entry in kit.plugins.routes()]
     app = create_app(
@@ -57,6 +52,7 @@ def serve(
         settings.host if host is None else host,
         settings.port if port is None else port,
         limits=settings.limits,
+        proxies=[str(network) for network in settings.trusted_proxies],
         on_start=partial(settle, is_replaced=reload),
         until=None if watch is None else watch.until_configured_anew,
     )

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -34,6 +34,7 @@ def run(
     port: int = 8080,
     *,
     limits: Limits | None = None,
+    proxies: Sequence[str] = (),
     on_start: Callable[[], None] | None = None,
     until: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
@@ -44,6 +45,7 @@ def run(
         host: The interface.
         port: The port.
         limits: How long connections may take, and how many there are.
+        proxies: Addresses and networks whose word about a client's address and scheme is taken, and nobody else's.
         on_start: Called once, when the application has started.
         until: Runs beside it; when it returns, the server stops, too.
 
@@ -51,7 +53,9 @@ def run(
         SystemExit: It cannot be served like this; one line on standard error says why and what to do.
     """
     try:
-        anyio.run(_serve_until, partial(serve, app, host, port, limits=limits, on_start=on_start), until)
+        anyio.run(
+            _serve_until, partial(serve, app, host, port, limits=limits, proxies=proxies, on_start=on_start), until
+        )
     except ServerError as error:
         raise SystemExit(f"{error}. {error.hint}") from None
 
@@ -80,6 +84,7 @@ async def serve(
     port: int = 8080,
     *,
     limits: Limits | None = None,
+    proxies: Sequence[str] = (),
     on_start: Callable[[], None] | None = None,
     task_status: TaskStatus[str] = TASK_STATUS_IGNORED,
 ) -> None:
@@ -93,6 +98,7 @@ async def serve(
         host: The interface; a loopback address unless the application authenticates its clients.
         port: The port; 0 for any that is free.
         limits: How long connections may take, and how many there are.
+        proxies: Addresses and networks whose word about a client's address and scheme is taken, and nobody else's.
         on_start: Called once, when the application has started.
         task_status: Receives the address: ``url = await tasks.start(serve, app)``.
 
@@ -102,7 +108,7 @@ async def serve(
     """
     _check_who_may_connect(app, host)
     listener = _listen(host, port)
-    server = _Server(app, listener, limits or Limits(), on_start, task_status)
+    server = _Server(app, listener, limits or Limits(), proxies, on_start, task_status)
     ended = Event()
     try:
         async with create_task_group() as tasks:
@@ -129,6 +135,7 @@ class _Server(uvicorn.Server):
         app: Starlette,
         listener: socket.socket,
         limits: Limits,
+        proxies: Sequence[str],
         on_start: Callable[[], None] | None,
         task_status: TaskStatus[str],
     ) -> None:
@@ -138,10 +145,11 @@ class _Server(uvicorn.Server):
                 http=protocol_for(limits),
                 lifespan="on",
                 log_config=None,
-                log_level="info",  # below that it logs headers, which hold tokens
+                log_level="warning",  # below that it logs addresses and headers, which hold tokens
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=list(proxies),
                 ws_max_size=MAX_MESSAGE,
                 timeout_keep_alive=limits.idle_timeout,  # type: ignore[arg-type]  # it goes to call_later as it is
                 timeout_graceful_shutdown=GRACE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, IPvAnyNetwork
 
 from roomkit_core import AuthCallback, Duration, Settings, Uses
 from roomkit_server.limits import Limits
@@ -42,6 +42,9 @@ class ServerSettings(Settings):
     )
     auth: Annotated[AuthCallback | None, Uses("auth")] = Field(
         default=None, description="Who may come to routes of plugins that leave it to the server to ask."
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description="Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."
     )
     header_timeout: Duration = Field(default=10.0, ge=0.1, le=300, description="Seconds for the headers of a request.")
     body_timeout: Duration = Field(default=30.0, ge=0.1, le=3600, description="Seconds for the body of a request.")
