@@ -102,6 +102,8 @@ def _takes(parameter: Any, annotation: Any) -> str:
 def _default(parameter: Any) -> str:
     if parameter.required:
         return "needed"
+    if isinstance(parameter.show_default, str):  # in words
+        return cell(parameter.show_default)
     is_nothing = parameter.default is None or parameter.default is False
     return "" if is_nothing else f"`{json.dumps(parameter.default).strip(chr(34))}`"
 

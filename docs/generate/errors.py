@@ -15,7 +15,11 @@ from roomkit_core.errors import Explanation, RoomKitError
 
 _command = re.compile(r"roomkit (dead|deliveries) [a-z]+ \{\w+\}|roomkit doctor")
 
-_HEAD = """# Errors and codes
+_HEAD = """---
+hide: [toc] # for the sake of the tables
+---
+
+# Errors and codes
 
 Generated from the code by `python -m docs.generate.errors`.
 

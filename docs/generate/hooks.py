@@ -20,8 +20,8 @@ Generated from the code by `python -m docs.generate.hooks`.
 
 A hook is a function that is called at a moment: `@hook(trigger, ...)` in a module of the bot, `@kit.hook(trigger, ...)`
 in a program, `kit.add_room_hook(room_id, trigger, ...)` for one room, `@registrar.hook(trigger, ...)` in a plugin. It
-is a `def` or an `async def` and gets `(event, context)`: what happened, and the `RoomContext` of that moment. In a
-module it gets the kit, too, if it has a parameter `kit`.
+is a `def` or an `async def` and gets `(event, context)`: what happened, and the `RoomContext` of that moment. It
+gets the kit, too, if it has a parameter `kit`.
 
 | argument | if absent | |
 |---|---|---|

@@ -24,6 +24,7 @@ from roomkit_core.cli.reloading import renew
 from roomkit_core.cli.session import command
 from roomkit_core.cli.shown import line_of
 from roomkit_core.cli.terminal import Terminal
+from roomkit_core.config.document import is_there
 from roomkit_core.config.logs import configure_logging
 from roomkit_core.errors import ConfigError, HookError
 from roomkit_core.interfaces.kit import Wait
@@ -109,7 +110,7 @@ def make_kit(config: str, app: list[str], store: str) -> RoomKit:
     Raises:
         ConfigError: The configuration is wrong, or a bot that is named has mistakes.
     """
-    if Path(config).exists() or config != DEFAULT_CONFIG:
+    if is_there(Path(config)) or config != DEFAULT_CONFIG:
         kit = kit_of_file(config)
     else:
         configure_logging()

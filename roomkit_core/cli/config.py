@@ -72,7 +72,8 @@ def schema(path: ConfigFile = DEFAULT_CONFIG) -> None:
 
 
 def _as_problem(path: str, error: ConfigError) -> ConfigProblem:
-    return ConfigProblem(os.fspath(Path(path)), None, "", str(error), error.hint)
+    file = os.fspath(Path(path))
+    return ConfigProblem(file, None, "", str(error).removeprefix(f"{file} "), error.hint)
 
 
 def _parts(plan: Plan) -> Iterator[Part]:

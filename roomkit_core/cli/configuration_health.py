@@ -8,15 +8,17 @@ from pathlib import Path
 from roomkit_core.cli.configuration import check_configuration
 from roomkit_core.cli.findings import Finding
 from roomkit_core.cli.installed import installed_plugins, quietly
+from roomkit_core.cli.lists import DEFAULT_CONFIG
 from roomkit_core.config import Plan
+from roomkit_core.config.document import is_there
 from roomkit_core.errors import ConfigError
 
 SUBJECT = "configuration"
 
 
 def look_at_configuration(path: str) -> tuple[list[Finding], Plan | None]:
-    """What is wrong with the file, and what it plans if nothing is; neither where there is no file."""
-    if not Path(path).exists():
+    """What is wrong with the file, and its plan if nothing is; neither if none is there or named."""
+    if path == DEFAULT_CONFIG and not is_there(Path(path)):
         return [], None
     try:
         with quietly():
@@ -33,7 +35,8 @@ def findings_of(error: ConfigError) -> Iterator[Finding]:
     for problem in error.problems:
         where = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
         variable = f" (from {problem.variable})" if problem.variable else ""
-        yield Finding(SUBJECT, "wrong", f"{where}: {problem.key}{variable}: {problem.what}", problem.fix)
+        key = f" {problem.key}{variable}:" if problem.key or variable else ""
+        yield Finding(SUBJECT, "wrong", f"{where}:{key} {problem.what}", problem.fix)
 
 
 def store_of(plan: Plan) -> str | None:

@@ -15,7 +15,7 @@ from typer.main import get_command
 from roomkit_core.cli.installed import installed_plugins, quietly
 from roomkit_core.cli.lists import usual_config
 from roomkit_core.cli.plugins import is_broken
-from roomkit_core.cli.session import command, contributed
+from roomkit_core.cli.session import USAGE, command, contributed
 from roomkit_core.errors import ConfigError, PluginError
 from roomkit_core.registry import CommandEntry, PluginRegistry, PluginState
 
@@ -47,6 +47,8 @@ class PluginGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """As typer does, and for a command that is not there the likely reason."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            if not _plugins().report():  # who may be loaded is not known; that has been told, and is what to mend
+                raise typer.Exit(USAGE)
             ctx.fail(self._absent(args[0]))
         return super().resolve_command(ctx, args)
 

@@ -18,6 +18,7 @@ from roomkit_core.cli.places import USUAL_STORE
 from roomkit_core.cli.plugin_health import look_at_plugins
 from roomkit_core.cli.session import AsJson, command
 from roomkit_core.cli.surroundings import look_at_python, look_at_sqlite, look_at_store
+from roomkit_core.config.document import is_there
 from roomkit_core.errors import ConfigError
 
 WRONG: Final = 1
@@ -56,7 +57,7 @@ def doctor(
 
 
 def _look(store: str | None, config: str, kit: str | None, *, live: bool) -> Iterator[Finding]:
-    if live and kit is None and not Path(config).exists():
+    if live and kit is None and not is_there(Path(config)):
         hint = "Run it where roomkit.toml is, or add --kit module:name, such as --kit bot:kit."
         raise ConfigError("--live needs a kit to start", code="usage.live", hint=hint)
     yield look_at_python()

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from roomkit_core.config import Document, read
+from roomkit_core.config.document import is_there
 from roomkit_core.config.environment import overlay
 from roomkit_core.config.lists import plugin_lists
 from roomkit_core.config.sections import PluginLists
@@ -36,5 +37,5 @@ def operator_lists(path: str) -> PluginLists:
     Raises:
         ConfigError: The file cannot be read, is not TOML, or it is not clear who may be loaded.
     """
-    document = read(Path(path)) if Path(path).exists() else Document(Path(path), {})
+    document = read(Path(path)) if is_there(Path(path)) else Document(Path(path), {})
     return plugin_lists(overlay(document, os.environ), os.environ)

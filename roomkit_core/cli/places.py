@@ -14,6 +14,7 @@ import typer
 
 from roomkit_core.cli.lists import usual_config
 from roomkit_core.config import Document, read
+from roomkit_core.config.document import is_there
 from roomkit_core.config.environment import overlay
 from roomkit_core.errors import ConfigError
 
@@ -39,18 +40,20 @@ def configured_store(path: Path, environ: Mapping[str, str]) -> str:
     Raises:
         ConfigError: It cannot be read, has several stores or one of another kind, or its path is a reference.
     """
-    document = overlay(read(path) if path.exists() else Document(path, {}), environ)
+    document = overlay(read(path) if is_there(path) else Document(path, {}), environ)
     stores = _table(document.data.get("stores"))
     chosen = _table(document.data.get("roomkit")).get("store")
     if chosen is None and len(stores) > 1:
         raise ConfigError(f"{path} has several stores.")
+    if not isinstance(chosen, str | None):
+        raise ConfigError(f"{path} does not say by its name which store it has.")
     table = _table(stores.get(chosen or next(iter(stores), "")))
     if table.get("use", "sqlite") not in _SQLITE:
         raise ConfigError(f"The store of {path} is no SQLite file.")
     file = table.get("path", USUAL_STORE)
     if not isinstance(file, str):
         raise ConfigError(f"The path of the store of {path} does not stand in it.")
-    return str(path.parent / Path(file).expanduser())
+    return str(path.parent / os.path.expanduser(file))  # noqa: PTH111 (Path.expanduser raises for a user that is not there)
 
 
 def _table(value: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from roomkit_core.config.places import Keys as Keys
 from roomkit_core.config.places import Places, keys_of, statements
 from roomkit_core.errors import ConfigError, ConfigProblem
 
-NOT_TOML: Final = "Mend that line: the file has to be TOML, see https://toml.io."
+MEND: Final = "Mend that: the file has to be TOML, see https://toml.io."
 TWICE: Final = "Every id needs a section of its own, and every key stands there once: rename or remove one of the two."
 
 
@@ -47,6 +47,17 @@ def dotted(keys: Keys) -> str:
     return ".".join(key if key.replace("_", "").replace("-", "").isalnum() else f'"{key}"' for key in keys)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is anything to read, or to complain about: a link that leads nowhere counts."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):  # reading it will tell
+        return True
+    return True
+
+
 def read(path: Path) -> Document:
     """Read a file.
 
@@ -54,16 +65,20 @@ def read(path: Path) -> Document:
         ConfigError: ``config.unreadable``: it is not there, or cannot be read; ``config.not_toml``.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
     except FileNotFoundError:
-        raise ConfigError(
-            f"there is no {path}",
-            code="config.unreadable",
-            hint="Make one: the tutorial has five lines that are enough. Or name another file with --config.",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError(f"{path} cannot be read: {what}", code="config.unreadable") from error
+        hint = "Make one: the tutorial has five lines that are enough. Or name another file with --config."
+        raise ConfigError(f"there is no {path}", code="config.unreadable", hint=hint) from None
+    except OSError as error:
+        hint = "It has to be a file that the user of this process may read."
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", code="config.unreadable", hint=hint) from error
+    except UnicodeDecodeError as error:
+        line = bytes(error.object[: error.start]).count(b"\n") + 1
+        problem = ConfigProblem(str(path), line, "", "this is not UTF-8", "Let your editor save the file as UTF-8.")
+        raise ConfigError(problems=[problem], code="config.unreadable") from None
+    except ValueError:
+        what = f"{str(path)!r} cannot be the name of a file"
+        raise ConfigError(what, code="config.unreadable", hint="Name another file with --config.") from None
     return parse(path, text)
 
 
@@ -77,17 +92,19 @@ def parse(path: Path, text: str) -> Document:
     while True:
         try:
             return Document(path, tomllib.loads(text), Places(text), problems=problems)
-        except RecursionError:
-            raise ConfigError(f"{path} is nested too deeply", code="config.not_toml", hint=NOT_TOML) from None
         except tomllib.TOMLDecodeError as error:
             what, line = _position(str(error), text)
             repeat = _repeat(text, what, line)
             if repeat is None:
-                problems.append(ConfigProblem(str(path), line, "", what[:1].lower() + what[1:], NOT_TOML))
+                problems.append(ConfigProblem(str(path), line, "", what[:1].lower() + what[1:], MEND))
                 raise ConfigError(problems=problems, code="config.not_toml") from None
             keys, first, last = repeat
             problems.append(ConfigProblem(str(path), first, dotted(keys), "this stands there twice", TWICE))
             text = _without(text, first, last)
+        except RecursionError:
+            raise ConfigError(f"{path} is nested too deeply", code="config.not_toml", hint=MEND) from None
+        except ValueError:  # what Python itself says about a number of thousands of digits
+            raise ConfigError(f"{path} has a number with too many digits", code="config.not_toml", hint=MEND) from None
 
 
 def _position(message: str, text: str) -> tuple[str, int]:

@@ -167,7 +167,7 @@ def _is_in(steps: Keys, found: Any) -> bool:
 def _parsed(text: str) -> dict[str, Any] | None:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from roomkit_core.errors import DeliveryFailedError, UnsupportedError
+from roomkit_core.content.transcode import transcode
+from roomkit_core.errors import DeliveryFailedError
 from roomkit_core.models.base import EMPTY, build, evolve
 from roomkit_core.models.channel import ChannelCapabilities, ChannelOutput, RateLimit, Route
-from roomkit_core.models.content import DeleteContent, EditContent, TextContent
+from roomkit_core.models.content import TextContent
 from roomkit_core.models.delivery import Delivery, Receipt, Rendering
 from roomkit_core.models.enums import ChannelCategory, ChannelDirection, EventStatus
 from roomkit_core.models.event import EventSource, RoomEvent, Routing
@@ -157,30 +158,24 @@ class Channel:
     def render(self, content: Any) -> Rendering:
         """The content in the form in which :meth:`send` wants it. Pure; called while the plan is made.
 
-        By default text as one part, and edits and deletions as they are where the channel says that it supports them.
+        By default what the channel's :meth:`capabilities` carry stays as it is and everything else becomes text (see
+        :func:`transcode <roomkit_core.content.transcode.transcode>`).
 
         Returns:
-            One part for each call to the provider.
+            One part for each call to the provider, and what was converted or dropped: it stands in the result of the
+            delivery and in its story.
 
         Raises:
             UnsupportedError: The channel cannot carry it; the delivery fails at birth with this error's code and text.
         """
-        capabilities = self.capabilities()
-        if (type(content) is DeleteContent and capabilities.supports_delete) or (
-            type(content) is EditContent and capabilities.supports_edit
+        able = self.capabilities()
+        if (
+            type(content) is TextContent
+            and able.max_length is None
+            and ChannelMediaType.TEXT in able.media_types  # what nearly everything is, and needs no report
         ):
             return Rendering((content,))
-        if type(content) is not TextContent or ChannelMediaType.TEXT not in capabilities.media_types:
-            raise UnsupportedError(
-                f"channel {self.channel_id!r} cannot carry {content.type} content", code="content.unsupported"
-            )
-        if capabilities.max_length is not None and len(content.body) > capabilities.max_length:
-            raise UnsupportedError(
-                f"the text has {len(content.body)} characters and channel {self.channel_id!r} takes "
-                f"{capabilities.max_length}",
-                code="content.too_long",
-            )
-        return Rendering((content,))
+        return transcode(content, able, f"channel {self.channel_id!r}")
 
     async def send(self, delivery: Delivery) -> Receipt:
         """Bring one part of a delivery, ``delivery.part``, to the provider; a content of one part is one call.

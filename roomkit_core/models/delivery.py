@@ -13,6 +13,7 @@ from roomkit_core.models.channel import ChannelBinding, ProviderResult, Route
 from roomkit_core.models.enums import DeliveryState, ReceiptRank
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.time import Time
+from roomkit_core.models.work import PackedLoss
 
 if TYPE_CHECKING:
     from roomkit_core.models.context import RoomContext
@@ -36,6 +37,18 @@ class Loss(Base):
 
 
 LossReport = Annotated[list[Loss], AfterValidator(freeze)]
+
+NO_LOSS: list[Loss] = freeze([])
+
+
+def unpack_loss(packed: tuple[PackedLoss, ...]) -> list[Loss]:
+    """The report that a work row has."""
+    if not packed:
+        return NO_LOSS
+    report: list[Loss] = freeze(
+        [Loss(path=path, kind=kind, outcome=outcome, note=note) for path, kind, outcome, note in packed]
+    )
+    return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +143,8 @@ class DeliveryResult(Base):
     """How far the delivery to one channel got when the call returned.
 
     ``state`` is the worst of the channel's routes, which stand one by one in ``routes`` where there is more than one.
-    ``clients`` is how many connected clients of a live channel were told, also 0.
+    ``clients`` is how many connected clients of a live channel were told, also 0. ``loss`` says what became of each
+    piece of the content, where the channel does not carry all of it.
     """
 
     channel_id: str
@@ -143,6 +157,7 @@ class DeliveryResult(Base):
     retry_after: float | None = None
     clients: int | None = None
     provider_result: ProviderResult | None = None
+    loss: LossReport = NO_LOSS
     routes: Annotated[dict[str, DeliveryResult], AfterValidator(freeze)] = EMPTY
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from roomkit_core.models.base import Base
+from roomkit_core.models.delivery import NO_LOSS, LossReport
 from roomkit_core.models.enums import ReceiptRank
 from roomkit_core.models.time import Time
 from roomkit_core.models.work import OPEN_STATES, WorkKind, WorkState
@@ -30,6 +31,7 @@ class WorkView(Base):
         code, reason: Why it stands there: for programs and for people.
         provider_ids: The provider's names of what was sent.
         receipt_rank, receipt_at: What the provider reported later, and when that was, as it says.
+        loss: What became of each piece of the content on this channel; empty where it carries all of it.
         retry_of: The row that it is a retry of.
         correlation_id: The event with which its chain began.
     """
@@ -57,6 +59,7 @@ class WorkView(Base):
     provider_ids: tuple[str, ...] = ()
     receipt_rank: ReceiptRank = ReceiptRank.NONE
     receipt_at: Time | None = None
+    loss: LossReport = NO_LOSS
     retry_of: str | None = None
     correlation_id: str | None = None
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+PackedLoss = tuple[str, str, str, str]
+"""(path, kind, outcome, note): what a row has of a :class:`~roomkit_core.models.delivery.Loss`."""
+
 
 class WorkKind(StrEnum):
     """What a row asks for."""
@@ -47,6 +50,8 @@ class WorkRow(NamedTuple):
     one of its lane. ``payload`` is pinned: what was rendered, or what is needed to do the work, as strings and tuples
     of strings. ``quiet`` is how many microseconds after the end of a lease a request of its holder may still land at
     the provider: a takeover waits for it. It is pinned at birth and 0 where waiting changes nothing.
+    ``loss`` tells what became of each piece of the content, pinned with the payload: (path, kind, outcome, note), or
+    nothing where the channel carries all of it.
     """
 
     id: str
@@ -81,6 +86,7 @@ class WorkRow(NamedTuple):
     settled_at: int | None = None
     quiet: int = 0
     receipt_at: int | None = None
+    loss: tuple[PackedLoss, ...] = ()
 
     @property
     def is_open(self) -> bool:

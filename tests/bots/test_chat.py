@@ -265,6 +265,20 @@ class Typist:
                 self.seen += os.read(self._main, 4096).decode(errors="replace")
         self.seen = self.seen.split(text, 1)[1]
 
+    def wait_for_keys(self) -> None:
+        """Return when the program sleeps until a key comes: a signal that is earlier wakes it with the next key only.
+
+        What was typed is shown before that. Where the system does not tell, this returns at once.
+        """
+        about = Path(f"/proc/{self.process.pid}")
+        end = time.monotonic() + PATIENCE
+        while about.exists():
+            state = (about / "stat").read_text().rpartition(")")[2].split()[0]
+            sleeps_in = (about / "wchan").read_text()
+            if state == "S" and (sleeps_in in ("", "0") or "poll" in sleeps_in or "select" in sleeps_in):
+                return  # 0: the system tells that it sleeps, and hides in what
+            assert time.monotonic() < end, (state, sleeps_in)
+
     def leaves(self) -> int:
         """The exit code; what is still shown is read meanwhile."""
         end = time.monotonic() + PATIENCE
@@ -319,7 +333,8 @@ def test_an_interrupt_leaves_without_a_traceback(sit_down: Callable[..., Typist]
     ann = sit_down("--app", "bot.py", "--store", "memory", "--as", "ann")
     ann.wait_for("ann> ")
     ann.type("half a line")
-    ann.wait_for("half a line")  # so that the editor waits for keys, and a signal wakes it
+    ann.wait_for("half a line")
+    ann.wait_for_keys()
     ann.type("\x03")
 
     assert ann.leaves() == 0

@@ -102,6 +102,24 @@ async def test_a_file_of_the_first_schema_keeps_what_is_in_it(path: str) -> None
     assert (row.receipt_rank, row.receipt_at) == ("delivered", None)
 
 
+async def test_a_row_of_the_second_schema_lost_nothing_that_anybody_knows_of(path: str) -> None:
+    create_file(path)
+    with closing(connect(path, writes=True)) as db:
+        migrate(db, path, 0, MIGRATIONS[:2])
+        db.execute(
+            "INSERT INTO work (id, kind, channel_id, provider_key, state, seq, token, attempts, takeovers, maybe_sent, "
+            "parts_done, cancel, receipt_rank, created_at, quiet, payload) "
+            "VALUES ('row', 'delivery', 'sms', 'row', 'pending', 1, 0, 0, 0, 0, 0, 0, 'none', 7, 0, ?)",
+            ('[["text", "hi"]]',),
+        )
+
+    async with opened(Path(path)) as store:
+        row = await get_row(store, "row")
+
+    assert row is not None
+    assert (row.payload, row.loss) == ((("text", "hi"),), ())
+
+
 async def test_a_file_of_a_newer_release_is_refused(path: str) -> None:
     async with opened(Path(path)) as store:
         await Writer(store).create()

@@ -35,7 +35,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = ("python", "toml", "console")
-PATIENCE = 100  # seconds for one command; only a failure waits so long
+PATIENCE = 200  # seconds for one command; only a failure waits so long
 
 _FENCE = re.compile(r"(?:<!-- snippet: (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 _NEEDS = re.compile(r"\A<!-- page: (?P<needs>[^\n]*?) -->\n")

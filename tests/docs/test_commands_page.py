@@ -27,7 +27,10 @@ def test_commands_groups_and_those_of_plugins_have_a_heading() -> None:
 
 
 def test_what_a_command_takes_is_told_with_its_default_and_its_variable() -> None:
-    assert "| `--store` | `PATH` | `room.db` | The store's file. Variable: `ROOMKIT_STORE`. |" in text()
+    assert (
+        "| `--store` | `PATH` | that of roomkit.toml, or room.db | The store's file. Variable: `ROOMKIT_STORE`. |"
+        in text()
+    )
     assert "| `--offset` | a whole number | `0` | How many to skip. |" in text()
     assert "| `ROOM` | text | needed | The room. |" in text()
     assert "| `--status` | `active` or `paused` or `closed` or `archived` |" in text()

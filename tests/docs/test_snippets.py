@@ -44,7 +44,7 @@ def prepare(place: Place, page: Path) -> None:
         place.environ = FRESH
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_snippet_does_what_its_page_says(page: Path, place: Place) -> None:
     prepare(place, page)

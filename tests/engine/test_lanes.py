@@ -14,12 +14,12 @@ from roomkit_core import (
     ChannelCapabilities,
     ChannelCategory,
     ChannelType,
+    CustomContent,
     Delivery,
     DeliveryFailedError,
     DeliveryState,
     FrameworkEvent,
     InMemoryStore,
-    MediaContent,
     Receipt,
     Rendering,
     RoomEvent,
@@ -162,13 +162,13 @@ async def test_t14_a_channel_that_is_not_registered_fails_at_birth_and_is_told()
         assert (told, sms.started) == ([("sms", "channel.not_registered")], 0)
 
 
-PICTURE = MediaContent(url="https://example.org/cat.png", mime_type="image/png")
+POLL = CustomContent(type="poll")
 
 
 @pytest.mark.parametrize(
     ("content", "code", "reason"),
     [
-        (PICTURE, "content.unsupported", "cannot carry media"),
+        (POLL, "content.unsupported", "channel 'sms' cannot carry poll content"),
         (TextContent(body="longer than five"), "content.too_long", "has 16 characters"),
     ],
     ids=["kind", "length"],
@@ -216,7 +216,7 @@ async def test_a_row_that_failed_at_birth_does_not_hold_up_its_lane() -> None:
     sms = ScriptedChannel("sms")
     async with open_kit(LiveProbe(), sms) as kit:
         await make_room(kit, "room", "live", sms)
-        await kit.process_inbound(message().model_copy(update={"content": PICTURE}), room_id="room")
+        await kit.process_inbound(message().model_copy(update={"content": POLL}), room_id="room")
 
         result = await kit.process_inbound(message("text"), room_id="room")
 

@@ -15,6 +15,7 @@ from roomkit_core import (
     Access,
     BotChannel,
     ChannelCategory,
+    CustomContent,
     Delivery,
     DeliveryStatus,
     FrameworkEvent,
@@ -22,7 +23,6 @@ from roomkit_core import (
     HookResult,
     HookTrigger,
     InMemoryStore,
-    MediaContent,
     Outcome,
     RateLimit,
     Receipt,
@@ -306,11 +306,10 @@ async def cancelled() -> Story:
 # --------------------------------------------------------------------------------------------- it could not be rendered
 
 
-@fault("The channel cannot carry this kind of content: channel 'sms' cannot carry media content", "no attempt")
+@fault("The channel cannot carry this kind of content: channel 'sms' cannot carry poll content", "no attempt")
 async def content_unsupported() -> Story:
     async def act(at: Setting) -> Story:
-        content = MediaContent(url="https://example.org/a.png", mime_type="image/png")
-        await at.kit.send_event("room", "live", content)
+        await at.kit.send_event("room", "live", CustomContent(type="poll", data={"question": "tea?"}))
         return await at.why((await rows_of(at.kit, "room", "sms"))[-1].id)
 
     return await with_sms(act)

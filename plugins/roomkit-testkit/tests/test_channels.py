@@ -45,7 +45,7 @@ class Notes(Channel):
         return ChannelCapabilities(max_length=100)
 
     async def start(self, kit):
-        self._client = httpx2.AsyncClient(base_url=self._url)
+        self._client = httpx2.AsyncClient(base_url=self._url, timeout=60)
 
     async def close(self):
         if self._client is not None:

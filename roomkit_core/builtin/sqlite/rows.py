@@ -11,7 +11,8 @@ from roomkit_core.models.work import WorkKind, WorkRow, WorkState
 COLUMNS = (
     "id, kind, channel_id, lane, room_id, event_id, payload, route, provider_key, correlation_id, state, seq, owner, "
     "token, lease_until, attempts, takeovers, maybe_sent, due, expires_at, parts_done, cancel, code, reason, "
-    "provider_ids, receipt_rank, retry_of, key_channel, key_sender, key_name, created_at, settled_at, quiet, receipt_at"
+    "provider_ids, receipt_rank, retry_of, key_channel, key_sender, key_name, created_at, settled_at, quiet, "
+    "receipt_at, loss"
 )
 """What :func:`unpack_row` reads: the fields of :class:`WorkRow` in their order, a key in three columns."""
 
@@ -50,6 +51,7 @@ class PackedWork(NamedTuple):
     row: WorkRow
     lane: str | None
     payload: str | None
+    loss: str | None
 
 
 def pack_work(rows: Iterable[WorkRow]) -> tuple[PackedWork, ...]:
@@ -58,7 +60,9 @@ def pack_work(rows: Iterable[WorkRow]) -> tuple[PackedWork, ...]:
     Raises:
         TypeError: A lane is not made of strings, or a payload is not made of what JSON can hold.
     """
-    return tuple(_new(PackedWork, (row, pack_lane(row.lane), pack_payload(row.payload))) for row in rows)
+    return tuple(
+        _new(PackedWork, (row, pack_lane(row.lane), pack_payload(row.payload), pack_payload(row.loss))) for row in rows
+    )
 
 
 def pack_lane(lane: tuple[str, ...]) -> str | None:
@@ -107,6 +111,7 @@ def insert_values(packed: PackedWork, row: WorkRow, ready: int | None) -> Values
         row.settled_at,
         row.quiet,
         row.receipt_at,
+        packed.loss,
         ready,
     )
 
@@ -163,6 +168,7 @@ def unpack_row(columns: Iterable[Any]) -> WorkRow:
     fields[3] = () if fields[3] is None else tuple(json.loads(fields[3]))
     fields[6] = () if fields[6] is None else _tuples(json.loads(fields[6]))
     fields[17], fields[21] = bool(fields[17]), bool(fields[21])
+    fields[32] = () if fields[32] is None else _tuples(json.loads(fields[32]))
     fields[24] = () if fields[24] is None else tuple(json.loads(fields[24]))
     return _new(WorkRow, fields)
 

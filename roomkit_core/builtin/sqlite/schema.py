@@ -175,8 +175,11 @@ _REPORTED = (
     "ALTER TABLE early_receipts ADD COLUMN reported INTEGER",
 )
 
+_TRANSCODED = ("ALTER TABLE work ADD COLUMN loss TEXT",)
+
 MIGRATIONS = (
     Migration(1, "rooms, work, keys and the directory", _ROOMS + _DIRECTORY + _KEYS + _WORK + _OWNER),
     Migration(2, "when providers reported", _REPORTED),
+    Migration(3, "what channels could not carry", _TRANSCODED),
 )
 """All there are, in their order."""

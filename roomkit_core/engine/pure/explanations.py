@@ -69,7 +69,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     "deleted": Explanation("Its room was deleted, with everything that was owed in it"),
     # --- it could not be rendered
     "content.unsupported": Explanation(
-        "The channel cannot carry this kind of content", "Send text to this channel, or give it a transcoder."
+        "The channel cannot carry this kind of content",
+        "Send it in a form that the channel carries, or override its render.",
     ),
     "content.too_long": Explanation("The text is longer than the channel takes", "Send it in shorter messages."),
     "content.empty": Explanation("The channel found nothing to send in it", "Correct the channel's render."),

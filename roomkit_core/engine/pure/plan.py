@@ -11,7 +11,7 @@ from roomkit_core.models.channel import Route
 from roomkit_core.models.enums import ChannelCategory
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.packing import PackedContent, pack_content
-from roomkit_core.models.work import WorkKind, WorkRow, WorkState
+from roomkit_core.models.work import PackedLoss, WorkKind, WorkRow, WorkState
 
 if TYPE_CHECKING:
     from roomkit_core.interfaces.channel import Channel
@@ -78,22 +78,33 @@ def _owed(event: RoomEvent, binding: ChannelBinding, target: Target) -> list[Wor
     routes = list(routes_of(event, binding))
     if not routes:
         return []
-    payload, failure = rendered(event, target.channel)
-    return [_row(event, binding, route, payload, failure) for route in routes]
+    made = rendered(event, target.channel)
+    return [_row(event, binding, route, made) for route in routes]
 
 
-def rendered(event: RoomEvent, channel: Channel) -> tuple[tuple[PackedContent, ...], RoomKitError | None]:
-    """What the channel makes of an event, packed; or why it cannot be sent on it."""
+class Rendered(NamedTuple):
+    """What a channel made of an event, packed; or why it cannot be sent on it."""
+
+    payload: tuple[PackedContent, ...] = ()
+    loss: tuple[PackedLoss, ...] = ()
+    failure: RoomKitError | None = None
+
+
+def rendered(event: RoomEvent, channel: Channel) -> Rendered:
+    """What the channel makes of an event; a raise becomes a failure."""
     try:
-        payload = tuple(pack_content(part) for part in channel.render(event.content).parts)
+        rendering = channel.render(event.content)
+        payload = tuple(pack_content(part) for part in rendering.parts)
+        loss = tuple((piece.path, piece.kind, piece.outcome, piece.note) for piece in rendering.loss)
     except RoomKitError as error:
-        return (), error
+        return Rendered(failure=error)
     except Exception as error:
         what = f"render of channel {channel.channel_id!r} raised {type(error).__name__}: {error}"
-        return (), RoomKitError(what, code="content.render_failed")
+        return Rendered(failure=RoomKitError(what, code="content.render_failed"))
     if not payload:
-        return (), RoomKitError(f"channel {channel.channel_id!r} made nothing to send of it", code="content.empty")
-    return payload, None
+        what = f"channel {channel.channel_id!r} made nothing to send of it"
+        return Rendered((), loss, RoomKitError(what, code="content.empty"))
+    return _new(Rendered, (payload, loss, None))
 
 
 def routes_of(event: RoomEvent, binding: ChannelBinding) -> Iterable[Route | None]:
@@ -113,10 +124,9 @@ def _row(
     event: RoomEvent,
     binding: ChannelBinding,
     route: Route | None,
-    payload: tuple[PackedContent, ...],
-    failure: RoomKitError | None,
+    made: Rendered,
 ) -> WorkRow:
-    row_id = new_id()
+    row_id, failure = new_id(), made.failure
     return WorkRow(
         id=row_id,
         kind=WorkKind.DELIVERY,
@@ -124,7 +134,8 @@ def _row(
         lane=(event.room_id, binding.channel_id, "" if route is None else route.lane),
         room_id=event.room_id,
         event_id=event.id,
-        payload=payload,
+        payload=made.payload,
+        loss=made.loss,
         route=None if route is None else route.model_dump_json(),
         provider_key=row_id,
         correlation_id=event.correlation_id or event.id,
@@ -139,7 +150,7 @@ def _unregistered(event: RoomEvent, binding: ChannelBinding) -> WorkRow:
     failure = RoomKitError(
         f"channel {binding.channel_id!r} is not registered with this kit", code="channel.not_registered"
     )
-    return _row(event, binding, None, (), failure)
+    return _row(event, binding, None, Rendered(failure=failure))
 
 
 def ask_row(event: RoomEvent, binding: ChannelBinding, budget: int) -> WorkRow:

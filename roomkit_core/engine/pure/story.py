@@ -156,6 +156,10 @@ def _owed(facts: Facts) -> Iterable[StoryStep]:
 
 def _life(row: WorkRow, facts: Facts) -> Iterable[StoryStep]:
     """What became of each tenure of a row, and how it ended."""
+    for path, kind, outcome, note in row.loss:
+        if outcome != "kept":
+            where = f" {path}" if path else ""
+            yield StoryStep(text=f"{kind}{where} {outcome}: {note}", work_id=row.id, level=1)
     history = list(facts.history.get(row.id, ()))
     left_out = len(history) - MOST_ATTEMPTS
     if left_out > 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from roomkit_core.models.channel import Route
+from roomkit_core.models.delivery import unpack_loss
 from roomkit_core.models.enums import ReceiptRank
 from roomkit_core.models.story import WorkView
 from roomkit_core.models.time import from_microseconds
@@ -37,6 +38,7 @@ def view_of(row: WorkRow) -> WorkView:
         provider_ids=row.provider_ids,
         receipt_rank=ReceiptRank(row.receipt_rank),
         receipt_at=moment(row.receipt_at),
+        loss=unpack_loss(row.loss),
         retry_of=row.retry_of,
         correlation_id=row.correlation_id,
     )

@@ -11,11 +11,11 @@ from roomkit_core.background import Bounds
 from roomkit_core.engine.state.pools import MARGIN, Permit, Pool
 from roomkit_core.interfaces.channel import Channel, source_from_message
 from roomkit_core.models.base import EMPTY, build
-from roomkit_core.models.delivery import DeliveryError, DeliveryResult
+from roomkit_core.models.delivery import DeliveryError, DeliveryResult, unpack_loss
 from roomkit_core.models.enums import DeliveryState, ReceiptRank
 from roomkit_core.models.event import EventSource
 from roomkit_core.models.message import InboundMessage
-from roomkit_core.models.work import WorkKind
+from roomkit_core.models.work import PackedLoss, WorkKind
 
 MAX_SOURCES = 1024
 
@@ -191,6 +191,7 @@ def delivery_result(
     error: DeliveryError | None = None,
     retry_after: float | None = None,
     clients: int | None = None,
+    loss: tuple[PackedLoss, ...] = (),
 ) -> DeliveryResult:
     """A result from values that are valid already."""
     return build(
@@ -206,6 +207,7 @@ def delivery_result(
             "retry_after": retry_after,
             "clients": clients,
             "provider_result": None,
+            "loss": unpack_loss(loss),
             "routes": EMPTY,
         },
     )

@@ -113,13 +113,14 @@ class Deliver(Handler):
     async def _render(self, work: Work, subject: Subject) -> Verdict | None:
         """Render what was planned without its channel, and pin it in a row of its own before anything is sent (L10)."""
         row = work.row
-        payload, failure = rendered(subject.event, work.target.channel)
-        if failure is not None:
-            return Verdict(Outcome(WorkState.FAILED, failure.code, str(failure)))
+        made = rendered(subject.event, work.target.channel)
+        if made.failure is not None:
+            return Verdict(Outcome(WorkState.FAILED, made.failure.code, str(made.failure)))
         pinned = row._replace(
             id=new_id(),
             state=WorkState.PENDING,
-            payload=payload,
+            payload=made.payload,
+            loss=made.loss,
             seq=0,
             owner=None,
             token=0,

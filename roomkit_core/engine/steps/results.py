@@ -53,7 +53,7 @@ def _worst(results: dict[str, DeliveryResult]) -> DeliveryResult:
 
 def _result(row: WorkRow, outcome: Outcome | None) -> DeliveryResult:
     if outcome is None and row.state is not WorkState.FAILED:
-        return delivery_result(row.channel_id, DeliveryState.QUEUED, delivery_id=row.id)
+        return delivery_result(row.channel_id, DeliveryState.QUEUED, delivery_id=row.id, loss=row.loss)
     state, code, reason = (row.state, row.code, row.reason) if outcome is None else outcome[:3]
     error = None
     if code is not None:
@@ -67,6 +67,7 @@ def _result(row: WorkRow, outcome: Outcome | None) -> DeliveryResult:
         provider_ids=() if outcome is None else outcome.provider_ids,
         error=error,
         retry_after=None if outcome is None else outcome.retry_after,
+        loss=row.loss,
     )
 
 

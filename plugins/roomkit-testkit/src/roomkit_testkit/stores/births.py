@@ -147,6 +147,7 @@ class BirthSuite(StoreContract):
             provider_ids=("SM1",),
             key=("sms", "+1", "SM0"),
             quiet=30 * SECOND,
+            loss=(("/parts/0", "média", "converted", "no médias"), ("/parts/1", "poll", "dropped", "")),
         )
         await writer.owe(owed)
         await claim(store)
@@ -163,6 +164,7 @@ class BirthSuite(StoreContract):
             "room_id",
             "event_id",
             "payload",
+            "loss",
             "route",
             "provider_key",
             "correlation_id",
