@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ _FORMS: dict[type, ChannelMediaType] = {
     LocationContent: ChannelMediaType.LOCATION,
     TemplateContent: ChannelMediaType.TEMPLATE,
 }
+
+_NAME = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}", re.ASCII)  # anything else is a sender's text, not for reports
 
 
 def obstacle(content: Any, able: ChannelCapabilities) -> str | None:
@@ -68,7 +71,7 @@ def _sort(mime_type: str, sorts: Sequence[str]) -> str | None:
     kind, _, name = whole.partition("/")
     if not sorts or any(sort.lower() in (whole, f"{kind}/*", name, "*/*") for sort in sorts):
         return None
-    return f"the channel takes no {whole}"
+    return f"the channel takes no {whole if _NAME.fullmatch(whole) else 'files of this kind'}"
 
 
 def _length(seconds: float | None, longest: float | None) -> str | None:

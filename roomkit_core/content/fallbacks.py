@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from roomkit_core.content.markup import text_of_html
@@ -19,6 +20,8 @@ from roomkit_core.models.content import (
     TextContent,
     VideoContent,
 )
+
+_PLACE = re.compile(r"\{\{([^{}]*+)\}\}")
 
 
 class Fallback(NamedTuple):
@@ -37,17 +40,44 @@ def as_text(content: Any) -> Fallback | None:
 def extras(content: RichContent) -> Iterator[str]:
     """Cards, buttons and quick replies of a rich content, a line each."""
     for card in content.cards:
-        lines = [_first(card, "title", "header"), _first(card, "subtitle", "text", "body", "description")]
-        yield from filter(None, lines)
-        yield from (f"- {_option(button)}" for button in _records(card.get("buttons")))
-    yield from (f"- {_option(button)}" for button in content.buttons)
+        yield from _card(card)
+        yield from _options(_records(card.get("buttons")))
+    yield from _options(content.buttons)
     yield from (f"- {reply}" for reply in content.quick_replies)
 
 
+def unsaid(content: RichContent) -> str:
+    """Which of its cards and buttons no line says anything of, or not where they lead to; empty if there are none."""
+    buttons = [*content.buttons, *(button for card in content.cards for button in _records(card.get("buttons")))]
+    lost = {
+        "what a card has no text for": any(not _card(card) for card in content.cards),
+        "what a button has no text for": any(not _option(button) or _hides(button) for button in buttons),
+    }
+    return ", ".join(what for what, is_lost in lost.items() if is_lost)
+
+
+def _card(card: Mapping[str, Any]) -> list[str]:
+    title = _first(card, "title", "header")
+    address, picture = _address(card, "url", "link", "href"), _address(card, "image_url", "image")
+    lines = [
+        f"{title}: {address}" if title and address else title or address,
+        _first(card, "subtitle", "text", "body", "description"),
+        f"[Media: {picture}]" if picture else "",
+    ]
+    return [line for line in lines if line]
+
+
+def _options(buttons: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    yield from (f"- {option}" for option in map(_option, buttons) if option)
+
+
 def _option(button: Mapping[str, Any]) -> str:
-    label = _first(button, "label", "title", "text", "name", "id")
-    address = _first(button, "url", "href")
+    label, address = _first(button, "label", "title", "text", "name", "id"), _address(button, "url", "href")
     return f"{label}: {address}" if label and address else label or address
+
+
+def _hides(button: Mapping[str, Any]) -> bool:
+    return bool(button.get("url") or button.get("href")) and not _address(button, "url", "href")
 
 
 def _records(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -56,14 +86,21 @@ def _records(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _first(record: Mapping[str, Any], *names: str) -> str:
-    return next((str(record[name]) for name in names if record.get(name)), "")
+    """The first of these fields that is something to read; no part of a structure is."""
+    values = (record.get(name) for name in names)
+    return next((str(value) for value in values if value and isinstance(value, str | int | float)), "")
+
+
+def _address(record: Mapping[str, Any], *names: str) -> str:
+    """An address that somebody can go to; the bytes of a file are none."""
+    address = _first(record, *names)
+    return "" if address.lower().startswith("data:") else address
 
 
 def _rich(content: RichContent) -> Fallback:
-    text = content.plain_text
-    if text is None:
-        text = text_of_html(content.body) if content.format == "html" else content.body
-    return Fallback("\n".join(filter(None, [text, *extras(content)])), "its formatting")
+    text = content.plain_text or (text_of_html(content.body) if content.format == "html" else content.body)
+    missing = ", ".join(filter(None, ["its formatting", unsaid(content)]))
+    return Fallback("\n".join(filter(None, [text, *extras(content)])), missing)
 
 
 def _media(content: MediaContent) -> Fallback:
@@ -90,25 +127,37 @@ def _linked(name: str, url: str, what: str) -> Fallback:
 
 
 def _location(content: LocationContent) -> Fallback:
-    place = f"({content.latitude:g}, {content.longitude:g})"
+    place = f"({_degrees(content.latitude)}, {_degrees(content.longitude)})"
     label = content.label or content.address
     both = f"{content.label}, {content.address}" if content.label and content.address else label
     return Fallback(f"[Location: {both} {place}]" if both else f"[Location: {place}]")
 
 
+def _degrees(value: float) -> str:
+    """To a millionth: a tenth of a metre."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
 def _template(content: TemplateContent) -> Fallback:
     if content.body is None:
         return Fallback(f"[Template: {content.template_id}]", "its text, which only the provider has")
-    text = content.body
-    for name, value in content.parameters.items():
-        text = text.replace(f"{{{{{name}}}}}", value)
-    return Fallback(text)
+    absent: set[str] = set()
+
+    def value(place: re.Match[str]) -> str:
+        name = place[1].strip()
+        if name not in content.parameters:
+            absent.add(name)
+        return content.parameters.get(name, place[0])
+
+    text = _PLACE.sub(value, content.body)  # in one pass: a value that looks like a place is a value
+    return Fallback(text, f"the values of {len(absent)} of its places" if absent else "")
 
 
 def _edit(content: EditContent) -> Fallback:
     inner = as_text(content.new_content)
-    missing = "which message it corrects"
-    return Fallback("[Correction]" if inner is None else f"Correction: {inner.text}", missing)
+    if inner is None or not inner.text:
+        return Fallback("[Correction]", "which message it corrects, and what it says now")
+    return Fallback(f"Correction: {inner.text}", ", ".join(filter(None, ["which message it corrects", inner.missing])))
 
 
 def _composite(content: CompositeContent) -> Fallback:

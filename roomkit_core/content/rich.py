@@ -5,10 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from roomkit_core.content.fallbacks import extras
+from roomkit_core.content.fallbacks import extras, unsaid
 from roomkit_core.models.base import evolve, freeze
 from roomkit_core.models.channel import ChannelCapabilities
 from roomkit_core.models.content import RichContent
+
+_NO_EXTRAS: dict[str, Any] = dict.fromkeys(("buttons", "cards", "quick_replies"), freeze([]))
 
 
 def fit_rich(content: RichContent, able: ChannelCapabilities) -> tuple[RichContent, dict[str, str]]:
@@ -30,7 +32,9 @@ def fit_rich(content: RichContent, able: ChannelCapabilities) -> tuple[RichConte
         everything = getattr(content, name)
         kept[name], below[name] = freeze(list(everything[:limit])), freeze(list(everything[limit:]))
         if below[name]:
-            reasons[name] = f"the channel takes {limit} of {len(everything)}" if limit else f"the channel has no {name}"
+            why = f"the channel takes {limit} of {len(everything)}" if limit else f"the channel has no {name}"
+            lost = unsaid(evolve(content, **_NO_EXTRAS | {name: below[name]}))
+            reasons[name] = f"{why}: written below the text" + (f"; without {lost}" if lost else "")
     if not reasons:
         return content, {}
     lines = list(extras(evolve(content, **below)))

@@ -36,6 +36,7 @@ def transcode(content: Any, able: ChannelCapabilities, whose: str = "the channel
     """
     work = _Transcoding(able)
     work.take(content, "")
+    work.finish()
     if not work.parts:
         notes = "; ".join(dict.fromkeys(loss.note for loss in work.loss))
         raise UnsupportedError(f"{whose} cannot carry {content.type} content: {notes}", code="content.unsupported")
@@ -62,6 +63,7 @@ class _Transcoding:
         self.parts: list[Any] = []
         self.loss: list[Loss] = []
         self._able = able
+        self._texts: list[str] = []
 
     def take(self, content: Any, path: str) -> None:
         if type(content) is CompositeContent:
@@ -86,9 +88,19 @@ class _Transcoding:
         """Texts in a row are one message: nobody wants three for one."""
         last = self.parts[-1] if self.parts else None
         if type(part) is TextContent and type(last) is TextContent and _speak_alike(last, part):
-            self.parts[-1] = evolve(part, body=f"{last.body}\n{part.body}", language=last.language or part.language)
-        else:
-            self.parts.append(part)
+            self._texts.append(part.body)
+            if last.language is None and part.language is not None:
+                self.parts[-1] = evolve(last, language=part.language)
+            return
+        self.finish()
+        self.parts.append(part)
+        self._texts = [part.body] if type(part) is TextContent else []
+
+    def finish(self) -> None:
+        """Put the texts in a row together, once: each time anew would cost the square of their number."""
+        if len(self._texts) > 1:
+            self.parts[-1] = evolve(self.parts[-1], body="\n".join(self._texts))
+        self._texts = []
 
     def _convert(self, content: Any, path: str, reason: str) -> None:
         fallback = as_text(content) if ChannelMediaType.TEXT in self._able.media_types else None
@@ -105,15 +117,16 @@ class _Transcoding:
         fitting, reasons = fit_rich(content, self._able)
         self._keep(fitting, path)
         for name, reason in reasons.items():
-            note = f"{reason}: written below the text"
+            note = reason
             self.loss.append(Loss(path=f"{path}/{name}", kind=content.type, outcome="converted", note=note))
 
     def _keep_edit(self, content: EditContent, path: str) -> None:
         """An edit of one part; what takes several cannot be put in the place of one message."""
         inner = _Transcoding(self._able)
         inner.take(content.new_content, f"{path}/new_content")
+        inner.finish()
         if len(inner.parts) != 1:
             self._convert(content, path, f"the new content has {len(inner.parts)} parts here")
             return
         self.loss += [Loss(path=path, kind=content.type, outcome="kept"), *inner.loss]
-        self.parts.append(evolve(content, new_content=inner.parts[0]))
+        self._add(evolve(content, new_content=inner.parts[0]))

@@ -170,7 +170,7 @@ class Channel:
         able = self.capabilities()
         if (
             type(content) is TextContent
-            and able.max_length is None
+            and (able.max_length is None or len(content.body) <= able.max_length)
             and ChannelMediaType.TEXT in able.media_types  # what nearly everything is, and needs no report
         ):
             return Rendering((content,))

@@ -26,6 +26,7 @@ from roomkit_core import (
     VideoContent,
 )
 from roomkit_core.content.transcode import transcode
+from roomkit_core.models.base import evolve
 
 TEXT, RICH, MEDIA = ChannelMediaType.TEXT, ChannelMediaType.RICH, ChannelMediaType.MEDIA
 AUDIO, VIDEO = ChannelMediaType.AUDIO, ChannelMediaType.VIDEO
@@ -50,14 +51,32 @@ SAMPLES = {
         ),
         "Tea?\nGreen\n1 euro\n- Take it\n- Yes\n- Shop: https://example.org\n- later",
     ),
+    "empty plain": (RichContent(body="*hi*", plain_text=""), "*hi*"),
+    "odd buttons": (
+        RichContent(body="Tea?", buttons=[{"payload": "y"}, {"label": "Go", "url": "data:text/html,x"}]),
+        "Tea?\n- Go",
+    ),
+    "odd card": (
+        RichContent(body="Tea", cards=[{"header": {"type": "image"}, "title": "Green", "url": "https://example.org"}]),
+        "Tea\nGreen: https://example.org",
+    ),
+    "card picture": (RichContent(body="Tea", cards=[{"image_url": "https://a.b/c"}]), "Tea\n[Media: https://a.b/c]"),
     "picture": (PICTURE, "[Media: https://example.org/cat.png]"),
     "caption": (PICTURE.model_copy(update={"caption": "a cat"}), "[Media: a cat] https://example.org/cat.png"),
     "inline": (MediaContent(url="data:image/png;base64,AA", mime_type="image/png"), "[Media: image/png]"),
     "voice": (AudioContent(url="https://example.org/v.ogg"), "[Voice message: https://example.org/v.ogg]"),
     "transcript": (AudioContent(url="https://example.org/v.ogg", transcript="hello"), "hello"),
     "film": (VideoContent(url="https://example.org/v.mp4"), "[Video: https://example.org/v.mp4]"),
+    "exact place": (
+        LocationContent(latitude=50.123456, longitude=-122.0840951),
+        "[Location: (50.123456, -122.084095)]",
+    ),
     "place": (LocationContent(latitude=50.25, longitude=-7, label="Home"), "[Location: Home (50.25, -7)]"),
     "template": (TemplateContent(template_id="t", body="Hi {{name}}", parameters={"name": "Ann"}), "Hi Ann"),
+    "parameters": (
+        TemplateContent(template_id="t", body="{{a}} {{ b }}", parameters={"a": "{{b}}", "b": "{{a}}"}),
+        "{{b}} {{a}}",
+    ),
     "template id": (TemplateContent(template_id="t"), "[Template: t]"),
     "edit": (EditContent(target_event_id="e", new_content=TextContent(body="hi")), "Correction: hi"),
     "delete": (DeleteContent(target_event_id="e"), "[Message deleted]"),
@@ -140,6 +159,62 @@ def test_the_pieces_of_a_message_keep_their_order_and_texts_in_a_row_are_one_par
         ("/parts/1", "media", "kept"),
         ("/parts/2", "location", "converted"),
         ("/parts/3", "poll", "dropped"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "missing"),
+    [
+        (
+            TemplateContent(template_id="t", body="Hi {{1}}, {{2}}", parameters={"2": "Ann"}),
+            "the values of 1 of its places",
+        ),
+        (EditContent(target_event_id="e", new_content=SAMPLES["inline"][0]), "the file, which has no address"),
+        (EditContent(target_event_id="e", new_content=CustomContent(type="poll")), "what it says now"),
+        (
+            EditContent(target_event_id="e", new_content=CompositeContent(parts=[PICTURE, CustomContent(type="poll")])),
+            "a part",
+        ),
+        (SAMPLES["odd buttons"][0], "what a button has no text for"),
+        (RichContent(body="Tea", cards=[{"rating": 5}]), "what a card has no text for"),
+    ],
+)
+def test_what_a_text_does_not_say_is_told(content: Any, missing: str) -> None:
+    assert missing in transcode(content, able()).loss[0].note
+
+
+def test_what_a_sender_called_its_file_does_not_get_into_the_report() -> None:
+    odd = PICTURE.model_copy(update={"mime_type": "image/\x1b[2J" + "x" * 1_000})
+
+    made = transcode(odd, able(TEXT, MEDIA, supported_media_types=["image/png"]))
+
+    assert made.loss[0].note == "the channel takes no files of this kind: sent as text"
+
+
+def test_a_thousand_texts_are_put_together_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = 0
+
+    def counted(model: Any, **changes: Any) -> Any:
+        nonlocal copied
+        copied += len(changes.get("body", ""))
+        return evolve(model, **changes)
+
+    monkeypatch.setattr("roomkit_core.content.transcode.evolve", counted)
+
+    [part] = transcode(CompositeContent(parts=[TextContent(body="a")] * 1_000), able()).parts
+
+    assert part.body == "\n".join("a" * 1_000)
+    assert copied <= len(part.body)
+
+
+def test_what_is_written_below_says_what_it_does_not_say() -> None:
+    content = RichContent(body="Tea?", buttons=[{"payload": "y"}], cards=[{"title": "Green"}])
+
+    made = transcode(content, able(TEXT, RICH))
+
+    assert [piece.note for piece in made.loss[1:]] == [
+        "the channel has no buttons: written below the text; without what a button has no text for",
+        "the channel has no cards: written below the text",
     ]
 
 

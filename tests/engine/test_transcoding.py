@@ -64,6 +64,21 @@ async def test_t38_what_becomes_of_each_piece_is_in_the_result_the_row_and_the_s
         assert "poll /parts/2 dropped: the channel does not carry poll, and there is no text for it" in story
 
 
+class Short(ScriptedChannel):
+    def capabilities(self) -> ChannelCapabilities:
+        return ChannelCapabilities(max_length=5)
+
+
+@pytest.mark.parametrize("channel", [ScriptedChannel("sms"), Short("sms")], ids=["any length", "a longest text"])
+async def test_a_text_that_fits_is_not_transcoded(channel: ScriptedChannel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def transcode(*_: Any) -> Any:
+        raise AssertionError("work for nothing")
+
+    monkeypatch.setattr("roomkit_core.content.transcode.transcode", transcode)
+
+    assert channel.render(TextContent(body="plain")).parts == (TextContent(body="plain"),)
+
+
 async def test_a_channel_that_carries_everything_has_no_report(store: ConversationStore) -> None:
     sms = ScriptedChannel("sms")
     async with open_kit(LiveProbe(), sms, store=store) as kit:

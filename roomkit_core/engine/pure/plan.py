@@ -95,7 +95,9 @@ def rendered(event: RoomEvent, channel: Channel) -> Rendered:
     try:
         rendering = channel.render(event.content)
         payload = tuple(pack_content(part) for part in rendering.parts)
-        loss = tuple((piece.path, piece.kind, piece.outcome, piece.note) for piece in rendering.loss)
+        loss: tuple[PackedLoss, ...] = ()
+        if rendering.loss:
+            loss = tuple((piece.path, piece.kind, piece.outcome, piece.note) for piece in rendering.loss)
     except RoomKitError as error:
         return Rendered(failure=error)
     except Exception as error:
