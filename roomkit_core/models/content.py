@@ -159,17 +159,25 @@ class CompositeContent(Base):
 
 
 class EditContent(Base):
-    """Replaces the content of an event of the room."""
+    """Replaces the content of an event of the room; edits and composites are nested at most five deep."""
 
     type: Literal["edit"] = "edit"
     target_event_id: str
     new_content: EventContent
     edit_source: str | None = None
 
+    @model_validator(mode="after")
+    def _is_not_too_deep(self) -> EditContent:
+        if _depth(self) > MAX_DEPTH:
+            raise ValueError(f"edits and composites are nested deeper than {MAX_DEPTH}")
+        return self
+
 
 def _depth(content: Any) -> int:
     if isinstance(content, CompositeContent):
         return 1 + max(_depth(part) for part in content.parts)
+    if isinstance(content, EditContent):
+        return 1 + _depth(content.new_content)
     return 0
 
 
