@@ -83,7 +83,8 @@ class FunctionAuth(Authenticator):
 
 
 def _digest(token: str) -> bytes:
-    return sha256(token.encode()).digest()  # of one length, whatever the tokens are
+    # Of one length, whatever the tokens are; half a surrogate pair, which JSON can hold, is a wrong token like others.
+    return sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def _facts(name: str, person: Person) -> dict[str, Any]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from roomkit_core import Authenticator, AuthRequest, ConfigError, Duration, Settings
+
+if TYPE_CHECKING:
+    from roomkit_server.key_set import KeySet
 
 log = logging.getLogger("roomkit.server")
 
@@ -97,13 +100,7 @@ class JwtAuth(Authenticator):
         self._leeway = leeway
         self._participant = participant_claim
         self._key = None if key is None else self._prepared(key.get_secret_value())
-        self._published = (
-            None
-            if jwks_url is None
-            else self._jwt.PyJWKClient(
-                jwks_url, cache_jwk_set=True, lifespan=MEMORY, timeout=PATIENCE, cooldown_duration=PAUSE
-            )
-        )
+        self._published = None if jwks_url is None else _keys_at(jwks_url)
         self._asking = CapacityLimiter(1)  # keys are fetched once, however many tokens wait for them
 
     async def __call__(self, request: AuthRequest) -> dict[str, Any] | None:
@@ -119,7 +116,11 @@ class JwtAuth(Authenticator):
             claims = self._claims(request.token, key)
         except self._jwt.PyJWKClientConnectionError:
             raise
-        except self._jwt.PyJWTError as error:
+        except (
+            self._jwt.PyJWTError,
+            TypeError,
+            ValueError,
+        ) as error:  # the latter of a key of another kind, or no text
             log.info("a token was refused: %s", type(error).__name__)
             return None
         return self._facts(claims)
@@ -158,6 +159,12 @@ class JwtAuth(Authenticator):
             return None
         taken = ("name", "rooms", "scopes", "organization_id")
         return {"participant_id": who, **{claim: claims[claim] for claim in taken if claim in claims}}
+
+
+def _keys_at(url: str) -> KeySet:
+    from roomkit_server.key_set import KeySet
+
+    return KeySet(url, cache_jwk_set=True, lifespan=MEMORY, timeout=PATIENCE, cooldown_duration=PAUSE)
 
 
 def _library() -> Any:
