@@ -6,7 +6,7 @@ import http.client
 import logging
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -140,6 +140,37 @@ async def test_after_a_body_that_came_late_the_next_request_is_answered_and_then
         heard = await to_thread.run_sync(two, host)
 
     assert heard.count(b"HTTP/1.1 ") == 2
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system lets them wait")
+async def test_a_client_that_takes_no_answer_does_not_hold_the_connection() -> None:
+    def is_let_in(host: str) -> bool:
+        connection = http.client.HTTPConnection(host, timeout=PATIENCE)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (ConnectionError, http.client.BadStatusLine):
+            return False
+        finally:
+            connection.close()
+
+    def ask_and_look_away(host: str) -> bool:
+        name, _, port = host.partition(":")
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            deaf.connect((name, int(port)))
+            deaf.settimeout(1)
+            with suppress(TimeoutError):  # until the server reads no more, because it cannot write
+                while True:
+                    deaf.sendall(b"GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+            end = monotonic() + PATIENCE / 2
+            while not is_let_in(host):
+                if monotonic() > end:
+                    return False
+            return True
+
+    async with listening(Limits(body_timeout=3, max_connections=1)) as host:
+        assert await to_thread.run_sync(ask_and_look_away, host)
 
 
 # ------------------------------------------------------------------------------------------------- addresses
