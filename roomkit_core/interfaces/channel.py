@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from roomkit_core.content.transcode import transcode
 from roomkit_core.errors import DeliveryFailedError
 from roomkit_core.models.base import EMPTY, build, evolve
 from roomkit_core.models.channel import ChannelCapabilities, ChannelOutput, RateLimit, Route
@@ -175,6 +174,8 @@ class Channel:
             and ChannelMediaType.TEXT in able.media_types  # what nearly everything is, and needs no report
         ):
             return Rendering((content,))
+        from roomkit_core.content.transcode import transcode  # with the parser of HTML; many kits never need it
+
         return transcode(content, able, f"channel {self.channel_id!r}")
 
     async def send(self, delivery: Delivery) -> Receipt:

@@ -166,8 +166,8 @@ async def test_the_authenticator_stands_in_the_section_of_the_server(tmp_path: P
 
 
 async def test_no_log_has_a_token_whichever_way_it_came(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.WARNING, "websockets.client")  # that is our own side
+    caplog.set_level(logging.DEBUG)
     ways: list[dict[str, str]] = [
         {"authorization": f"Bearer {TOKEN}"},
         {"cookie": f"roomkit_token={TOKEN}"},
@@ -331,6 +331,21 @@ async def test_a_client_that_waits_is_not_waited_for(said: bytes, heard: bytes) 
 
     assert whole.startswith(heard)
     assert bool(whole) == bool(heard)
+
+
+async def test_a_connection_that_is_kept_waits_for_the_rest_of_a_request_no_longer_than_a_new_one() -> None:
+    def begin_again(host: str) -> bytes:
+        name, _, port = host.partition(":")
+        with socket.create_connection((name, int(port)), timeout=60) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            whole = b""
+            while not whole.endswith(b"}"):
+                whole += connection.recv(65536)
+            connection.sendall(b"GET /healthz")
+            return connection.recv(1)
+
+    async with listening(limits=Limits(header_timeout=0.1, idle_timeout=3600)) as host:
+        assert await to_thread.run_sync(begin_again, host) == b""
 
 
 async def test_there_are_no_more_websockets_and_connections_than_the_limits_say() -> None:

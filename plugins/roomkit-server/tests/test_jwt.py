@@ -32,7 +32,7 @@ OTHER = ec.generate_private_key(ec.SECP256R1())
 
 def token(key: Any = SECRET, algorithm: str = "HS256", kid: str | None = None, **changes: Any) -> str:
     """A token as the issuer makes it, but for the changes; a claim that is None is left out."""
-    claims = {"sub": "ann", "aud": AUDIENCE, "iss": ISSUER, "exp": time() + 300, **changes}
+    claims = {"sub": "ann", "aud": AUDIENCE, "iss": ISSUER, "exp": time() + 86_400, **changes}
     given = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(given, key, algorithm, headers=None if kid is None else {"kid": kid})
 
@@ -73,7 +73,7 @@ async def test_a_valid_token_says_who_it_is_and_nothing_that_is_not_for_the_room
         token(iss=None),
         token(exp=time() - 60),
         token(exp=None),
-        token(nbf=time() + 60),
+        token(nbf=time() + 86_400),
         token(sub=None),
         token(sub=""),
         token()[:-2],

@@ -90,6 +90,7 @@ function enter(state) {
   client = new RoomClient(socketUrl, state, token(), handlers);
   for (const line of lines) addLine(line);
   client.start();
+  remember(); // a reload comes back, however early
   at("text").focus();
 }
 
