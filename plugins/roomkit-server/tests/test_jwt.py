@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -195,6 +196,27 @@ async def test_a_token_for_a_key_of_another_kind_or_of_no_text_lets_nobody_in() 
 
     assert await asked(auth, token(PRIVATE, "ES256")) is None
     assert await asked(auth, "\ud800.a.b") is None
+
+
+SHORT = rsa.generate_private_key(65537, 1024)  # RFC 7518, 3.3, wants 2048 bits
+
+
+async def test_a_short_public_key_is_a_mistake() -> None:
+    pem = SHORT.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    with pytest.raises(ConfigError, match="1024"):
+        JwtAuth(("RS256",), AUDIENCE, ISSUER, SecretStr(pem))
+
+
+async def test_a_short_key_that_is_published_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(SHORT.public_key())) | {"kid": "one", "use": "sig"}
+    monkeypatch.setattr("jwt.PyJWKClient.fetch_data", lambda self: {"keys": [key]})
+    auth = JwtAuth(("RS256",), AUDIENCE, ISSUER, jwks_url="https://login.example/keys")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", jwt.warnings.InsecureKeyLengthWarning)
+        given = token(SHORT, "RS256", "one")
+    assert await asked(auth, given) is None
 
 
 async def test_no_log_has_a_token_or_the_secret(caplog: pytest.LogCaptureFixture) -> None:

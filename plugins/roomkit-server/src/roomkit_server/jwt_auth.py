@@ -127,12 +127,16 @@ class JwtAuth(Authenticator):
 
     def _prepared(self, key: str) -> Any:
         try:
-            return self._jwt.get_algorithm_by_name(self._algorithms[0]).prepare_key(key)
+            algorithm = self._jwt.get_algorithm_by_name(self._algorithms[0])
+            prepared = algorithm.prepare_key(key)
         except (ValueError, TypeError, NotImplementedError, self._jwt.PyJWTError) as error:
             raise ConfigError(
                 f"the key does not fit {self._algorithms[0]}: {type(error).__name__}",  # its text may hold the key
                 hint="Give the public key as PEM, or the secret, by reference: { file = ... } or { env = ... }.",
             ) from None
+        if too_short := algorithm.check_key_length(prepared):
+            raise ConfigError(too_short, hint="Give a longer key.")
+        return prepared
 
     async def _key_of(self, token: str) -> Any:
         if self._published is None:
@@ -148,7 +152,7 @@ class JwtAuth(Authenticator):
             audience=self._audience,
             issuer=self._issuer,
             leeway=self._leeway,
-            options={"require": ["exp", "aud", "iss", self._participant]},
+            options={"require": ["exp", "aud", "iss", self._participant], "enforce_minimum_key_length": True},
         )
         return claims
 
