@@ -48,7 +48,7 @@ OPEN = (RouteSpec("/open", lambda kit: INNER, auth="none"), INNER)
 
 @asynccontextmanager
 async def listening(limits: Limits | None = None, **options: Any) -> AsyncIterator[str]:
-    app = create_app(RoomKit(), routes=[OPEN], limits=limits, **options)
+    app = create_app(RoomKit(), **{"routes": [OPEN], "limits": limits, **options})
     async with create_task_group() as tasks:
         url = await tasks.start(partial(serve, app, "127.0.0.1", 0, limits=limits))
         yield url.removeprefix("http://").strip("/")
@@ -200,6 +200,24 @@ async def test_a_page_that_came_unprotected_is_not_ours_where_people_come_by_htt
         answer = await to_thread.run_sync(partial(post, host, "/open/", origin=origin, host="chat.example"))
 
     assert answer[0] == status
+
+
+async def test_origins_of_a_route_do_not_count_for_one_below_it_that_looks_at_none() -> None:
+    class Channel:
+        authenticated = True
+        origins = frozenset({"https://shop.example"})
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await PlainTextResponse("")(scope, receive, send)
+
+    channel = Channel()
+    below = (RouteSpec("/live/admin", lambda kit: INNER, auth="none"), INNER)
+    above = (RouteSpec("/live", lambda kit: channel, auth="route"), channel)
+    async with listening(routes=[below, above]) as host:
+        there = await to_thread.run_sync(partial(post, host, "/live/", origin="https://shop.example"))
+        under = await to_thread.run_sync(partial(post, host, "/live/admin/", origin="https://shop.example"))
+
+    assert (there[0], under[0]) == (200, 403)
 
 
 # ------------------------------------------------------------------------------------------------- the log
