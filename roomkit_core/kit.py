@@ -78,6 +78,8 @@ class RoomKit:
         clock: Where the time comes from.
         cache_mb: Megabytes for the rooms used last, above 0.
         retention: How long what is over is kept.
+        attach: Ids of channels that each room made by a message has from its first event on, such as that of a bot. One
+            that is not registered by then ends ``process_inbound`` with :class:`ChannelNotRegisteredError`.
 
     Raises:
         UnsupportedError: A parameter that is not available yet was given.
@@ -113,6 +115,7 @@ class RoomKit:
         clock: Clock | None = None,
         cache_mb: float = 128,
         retention: Retention | None = None,
+        attach: Iterable[str] = (),
     ) -> None:
         assembly.refuse_unavailable(
             identity_resolver=identity_resolver,
@@ -140,6 +143,7 @@ class RoomKit:
             inbound_rate_limit,
             inbound_sender_rate_limit,
             retention,
+            tuple(attach),
         )
         self._engine = assembly.assemble(self, registry, given)
         self._engine.plugins.apply_hooks(self)

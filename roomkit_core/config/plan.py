@@ -206,6 +206,11 @@ class Planning:
                 names = " or ".join(f'"{part_id}"' for part_id in ids)
                 fix = f"Say which one: {key} = {names}."
                 self._checking.wrong(("roomkit", key), f"there are several {section}", fix)
+        channels = self.document.data.get("channels", {})
+        for index, name in enumerate(kit.attach):
+            if name not in channels:
+                fix = f"{did_you_mean(name, channels)} Or add [channels.{name}]."
+                self._checking.wrong(("roomkit", "attach", str(index)), f"there is no [channels.{name}]", fix)
 
 
 def _place(problem: ConfigProblem) -> tuple[bool, int, str]:

@@ -35,6 +35,9 @@ class KitSection(Settings):
         default=None, description="Which of `[routers.*]`. If absent the only one; without any, by conversation key."
     )
     plugins: PluginLists = Field(default_factory=lambda: PluginLists(), description="Which plugins may be loaded.")
+    attach: tuple[str, ...] = Field(
+        default=(), description="Channels that each room made by a message has from its first event on; often a bot's."
+    )
     max_chain_depth: int = Field(default=5, ge=1, description="How many answers deep a chain of events may grow.")
     process_timeout: Duration = Field(default=30.0, gt=0, description="Seconds from reading the room to the commit.")
     cache_mb: float = Field(default=128, gt=0, description="Megabytes for the rooms used last.")

@@ -256,6 +256,10 @@ def test_five_mistakes_are_five_problems_each_with_its_line(write: Write) -> Non
         ("[channels.all]\nuse = 'bot'\n", "1 channels.all: channel id 'all' is not usable"),
         ("[channels.bot]\nuse = 'bot'\ncolour = 1\n", "3 channels.bot.colour: there is no such key"),
         ("[roomkit]\nstore = 'x'\n", "2 roomkit.store: there is no [stores.x]"),
+        (
+            "[roomkit]\nattach = ['b']\n[channels.bot]\nuse = 'bot'\n",
+            "2 roomkit.attach.0: there is no [channels.b]",
+        ),
         ("[stores.a]\nuse = 'memory'\n[stores.b]\nuse = 'memory'\n", "None roomkit.store: there are several stores"),
         ("[plugins.nobody]\n", "1 plugins.nobody: no plugin 'nobody' is installed"),
         ("[plugins.websocket]\nrequired = 'maybe'\n", "2 plugins.websocket.required: this is neither true nor false"),

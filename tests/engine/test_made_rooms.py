@@ -8,6 +8,7 @@ import pytest
 
 from roomkit_core import (
     ChannelBinding,
+    ChannelNotRegisteredError,
     EventType,
     FrameworkEvent,
     HookResult,
@@ -238,3 +239,40 @@ async def test_a_reading_verb_starts_a_bare_kit(home: Home, read: Any) -> None:
 
     assert kit._engine.ports.background.is_started
     await kit.close()
+
+
+async def test_a_room_that_a_message_makes_has_the_channels_that_each_new_room_is_to_have(home: Home) -> None:
+    sms, bot = Attentive(), Attentive("bot")
+    async with home.kit(spare=[sms, bot], rooms=[], attach=["bot", "sms"]) as kit:
+        told = watch(kit)
+
+        first = await kit.process_inbound(message(channel_id="sms"), room_id="room")
+        await kit.idle()
+
+        assert [binding.channel_id for binding in await kit.list_bindings("room")] == ["sms", "bot"]
+        assert [binding.attached_index for binding in await kit.list_bindings("room")] == [0, 1]
+        assert [event.type for event in await timeline(kit)] == [EventType.CHANNEL_ATTACHED] * 2 + [EventType.MESSAGE]
+        assert first.event is not None
+        assert first.event.index == 2
+        assert [entry[0] for entry in told].count("room_channel_attached") == 2
+        assert [entry[0] for entry in told].count("room_created") == 1
+        assert bot.told == [("update", "room", "bot"), ("attached", "room", "bot")]
+        assert first.delivery_results["bot"].state == "sent"
+
+
+async def test_a_channel_that_each_new_room_is_to_have_and_nobody_registered_is_told_and_no_room_is_made(
+    home: Home,
+) -> None:
+    async with home.kit(spare=[Attentive()], rooms=[], attach=["bot"]) as kit:
+        with pytest.raises(ChannelNotRegisteredError, match="'bot'"):
+            await by_message(kit)
+
+        assert await kit.store.list_rooms() == []
+
+
+async def test_a_room_that_is_there_keeps_the_channels_that_it_has(home: Home) -> None:
+    async with home.kit(spare=[Attentive(), Attentive("bot")], rooms=[], attach=["bot"]) as kit:
+        await by_hand(kit)
+        await by_message(kit)
+
+        assert [binding.channel_id for binding in await kit.list_bindings("room")] == ["sms"]

@@ -41,7 +41,7 @@ def told(loss: Any) -> list[tuple[str, str, str]]:
     return [(piece.path, piece.kind, piece.outcome) for piece in loss]
 
 
-async def test_t38_what_becomes_of_each_piece_is_in_the_result_the_row_and_the_story(store: ConversationStore) -> None:
+async def test_t14_what_becomes_of_each_piece_is_in_the_result_the_row_and_the_story(store: ConversationStore) -> None:
     sms, phone = ScriptedChannel("sms"), Pictures("phone")
     async with open_kit(LiveProbe(), sms, phone, store=store) as kit:
         await make_room(kit, "room", "live", sms, phone)

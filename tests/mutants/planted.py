@@ -162,6 +162,14 @@ MUTANTS = (
         "_t29_",
     ),
     Mutant(
+        "T14: nobody is told that a piece was dropped",
+        f"{CORE}/content/transcode.py",
+        '    is_whole = all(loss.outcome == "kept" for loss in work.loss)\n',
+        '    is_whole = any(loss.outcome == "kept" for loss in work.loss)\n',
+        "_t14_what",
+        "tests/engine",
+    ),
+    Mutant(
         "T34: only known kinds",
         f"{CORE}/models/kinds.py",
         "if not _pattern.fullmatch(value):",

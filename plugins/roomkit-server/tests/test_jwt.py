@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import SecretStr
 
@@ -141,6 +142,81 @@ async def test_an_issuer_that_does_not_answer_is_no_verdict(free_port: int) -> N
 
     with pytest.raises(jwt.PyJWKClientConnectionError):
         await asked(auth, token(PRIVATE, "ES256", "one"))
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[str, list[str]]]:
+    """An issuer that is out of order, and the paths that were asked for."""
+    paths: list[str] = []
+
+    class Broken(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            paths.append(self.path)
+            self.send_error(503)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Broken) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/keys", paths
+        server.shutdown()
+        thread.join(30)
+
+
+async def test_an_issuer_that_is_out_of_order_is_not_asked_by_every_stranger(silent: tuple[str, list[str]]) -> None:
+    url, paths = silent
+    auth = JwtAuth(("ES256",), AUDIENCE, ISSUER, jwks_url=url)
+
+    for kid in ("one", "two", "three"):
+        with pytest.raises(jwt.PyJWKClientConnectionError):
+            await asked(auth, token(OTHER, "ES256", kid))
+    assert paths == ["/keys"]
+
+
+async def test_known_keys_let_in_while_the_issuer_is_out_of_order(
+    published: tuple[str, list[str]], free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roomkit_server.jwt_auth.PAUSE", 0.0)
+    auth = JwtAuth(("ES256",), AUDIENCE, ISSUER, jwks_url=published[0])
+    assert await asked(auth, token(PRIVATE, "ES256", "one"))
+    assert auth._published is not None
+    auth._published.uri = f"http://127.0.0.1:{free_port}/keys"
+
+    with pytest.raises(jwt.PyJWKClientConnectionError):
+        await asked(auth, token(OTHER, "ES256", "two"))
+    assert await asked(auth, token(PRIVATE, "ES256", "one"))
+
+
+async def test_a_token_for_a_key_of_another_kind_or_of_no_text_lets_nobody_in() -> None:
+    key = rsa.generate_private_key(65537, 2048).public_key()
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    auth = JwtAuth(("RS256", "ES256"), AUDIENCE, ISSUER, SecretStr(pem))
+
+    assert await asked(auth, token(PRIVATE, "ES256")) is None
+    assert await asked(auth, "\ud800.a.b") is None
+
+
+SHORT = rsa.generate_private_key(65537, 1024)  # RFC 7518, 3.3, wants 2048 bits
+
+
+async def test_a_short_public_key_is_a_mistake() -> None:
+    pem = SHORT.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    with pytest.raises(ConfigError, match="1024"):
+        JwtAuth(("RS256",), AUDIENCE, ISSUER, SecretStr(pem))
+
+
+async def test_a_short_key_that_is_published_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(SHORT.public_key())) | {"kid": "one", "use": "sig"}
+    monkeypatch.setattr("jwt.PyJWKClient.fetch_data", lambda self: {"keys": [key]})
+    auth = JwtAuth(("RS256",), AUDIENCE, ISSUER, jwks_url="https://login.example/keys")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", jwt.warnings.InsecureKeyLengthWarning)
+        given = token(SHORT, "RS256", "one")
+    assert await asked(auth, given) is None
 
 
 async def test_no_log_has_a_token_or_the_secret(caplog: pytest.LogCaptureFixture) -> None:

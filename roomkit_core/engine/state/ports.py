@@ -36,6 +36,7 @@ class Ports:
         house: The pool of durable hooks, timers and scheduled sends.
         journal: The pool of journaled messages.
         intake: The limits on messages that come in; None without any.
+        seated: Ids of the channels that a room made by a message has from the beginning.
     """
 
     kit: object
@@ -59,6 +60,7 @@ class Ports:
     journal: Pool
     intake: Intake | None = None
     lease: float = 60.0
+    seated: tuple[str, ...] = ()
 
     def pool_of(self, row: WorkRow) -> Pool | None:
         """The pool in which a row is worked on; None for a channel that is not registered, and for the journal."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from roomkit_core.engine.pure.permissions import takes_writes
 from roomkit_core.engine.state.ports import Ports
 from roomkit_core.engine.state.room_state import RoomState
@@ -9,10 +11,10 @@ from roomkit_core.engine.state.targets import Target
 from roomkit_core.engine.state.unit_of_work import Unit
 from roomkit_core.engine.steps.bookkeeping import announce, attached, attachment, created, note, system_event
 from roomkit_core.engine.steps.telling import chain_here, tell, tell_channel
-from roomkit_core.errors import ConflictError
+from roomkit_core.errors import ChannelNotRegisteredError, ConflictError
 from roomkit_core.models.base import EMPTY, FrozenDict, evolve
 from roomkit_core.models.changes import ABSENT, ChangeSet, Committed, Conversation
-from roomkit_core.models.channel import ChannelBinding
+from roomkit_core.models.channel import ChannelBinding, Route
 from roomkit_core.models.context import RoomContext
 from roomkit_core.models.event import RoomEvent
 from roomkit_core.models.ids import check_id, new_id
@@ -33,8 +35,8 @@ async def make_room(
         updated_at=now,
         timers=RoomTimers(last_activity_at=now),
     )
-    binding = source_binding(target, message, room.id, conversation)
-    event = system_event(room.id, *attachment(binding), now)
+    bindings = [source_binding(target, message, room.id, conversation), *_seats(ports, target, room.id)]
+    events = tuple(system_event(room.id, *attachment(binding), now, index) for index, binding in enumerate(bindings))
     changes = ChangeSet(
         room_id=room.id,
         commit_id=new_id(),
@@ -42,8 +44,8 @@ async def make_room(
         owner=ports.owner,
         epoch=new_id(),
         room=room,
-        events=(event,),
-        bindings={binding.channel_id: binding},
+        events=events,
+        bindings={binding.channel_id: binding for binding in bindings},
         claims=() if conversation is None else (conversation,),
     )
     answer = await ports.store.commit(changes)
@@ -54,7 +56,7 @@ async def make_room(
         answer = await ports.store.commit(changes)
     found = room.id
     if isinstance(answer, Committed):
-        _tell_made(ports, room, binding, event)
+        _tell_made(ports, room, bindings, events)
     elif answer.reason == "taken" and answer.room_id is not None:
         found = answer.room_id
     elif answer.reason != "exists":
@@ -65,28 +67,41 @@ async def make_room(
     return found, state
 
 
-def _tell_made(ports: Ports, room: Room, binding: ChannelBinding, event: RoomEvent) -> None:
-    """The same is told as if somebody had made the room, and attached the channel to it."""
+def _tell_made(ports: Ports, room: Room, bindings: list[ChannelBinding], events: tuple[RoomEvent, ...]) -> None:
+    """The same is told as if somebody had made the room, and attached the channels to it."""
 
     def context() -> RoomContext:
-        return RoomContext(room, [binding])
+        return RoomContext(room, bindings)
 
     hooks, depth = chain_here(ports)
     tell(ports, created(ports, room), room.id, context)
-    tell_channel(ports, room.id, binding.channel_id, binding, is_new=True)
-    tell(ports, attached(event, binding)._replace(hooks=hooks, depth=depth), room.id, context)
-    ports.handlers.emit("event_processed", room_id=room.id, channel_id=event.source.channel_id, event_id=event.id)
-    ports.handlers.emit("session_started", room_id=room.id, channel_id=binding.channel_id)
+    for binding, event in zip(bindings, events, strict=True):
+        tell_channel(ports, room.id, binding.channel_id, binding, is_new=True)
+        tell(ports, attached(event, binding)._replace(hooks=hooks, depth=depth), room.id, context)
+        ports.handlers.emit("event_processed", room_id=room.id, channel_id=event.source.channel_id, event_id=event.id)
+    ports.handlers.emit("session_started", room_id=room.id, channel_id=bindings[0].channel_id)
+
+
+def _seats(ports: Ports, source: Target, room_id: str) -> Iterator[ChannelBinding]:
+    """The bindings of the channels that each new room has, behind that of the channel by which it came to be."""
+    for index, channel_id in enumerate((name for name in ports.seated if name != source.channel_id), start=1):
+        target = ports.channels.get(channel_id)
+        if target is None:
+            raise ChannelNotRegisteredError(f"no channel {channel_id!r} is registered; each new room is to have it")
+        yield evolve(_binding(target, room_id), attached_index=index)
 
 
 def source_binding(
     target: Target, message: InboundMessage, room_id: str, conversation: Conversation | None
 ) -> ChannelBinding:
     """The binding of a channel that joins a room because a message came through it."""
+    if conversation is None or target.is_live:
+        return _binding(target, room_id)
+    return _binding(target, room_id, FrozenDict({message.sender_id: target.channel.reply_route(message)}))
+
+
+def _binding(target: Target, room_id: str, routes: dict[str, Route] = EMPTY) -> ChannelBinding:
     channel = target.channel
-    routes = EMPTY
-    if conversation is not None and not target.is_live:
-        routes = FrozenDict({message.sender_id: channel.reply_route(message)})
     return ChannelBinding(
         channel_id=channel.channel_id,
         room_id=room_id,

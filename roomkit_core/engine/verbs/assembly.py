@@ -84,6 +84,7 @@ class Given:
     inbound_rate_limit: RateLimit | None
     inbound_sender_rate_limit: RateLimit | None
     retention: Retention | None
+    attach: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,4 +236,5 @@ def _ports(
         house=Pool("house", HOUSE_KINDS, HOUSE_LIMIT, LEASE),
         intake=Intake(limiter, clock, per_channel, per_sender) if is_limited else None,
         journal=Pool("journal", (WorkKind.INBOUND,), JOURNAL_LIMIT, LEASE, channels.keys),
+        seated=given.attach,
     )

@@ -163,6 +163,7 @@ def configured(
         inbound_rate_limit=section.inbound_rate_limit,
         inbound_sender_rate_limit=section.inbound_sender_rate_limit,
         retention=plan.retention,
+        attach=section.attach,
         clock=clock,
         plugins=registry,
     )

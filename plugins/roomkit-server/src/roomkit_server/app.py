@@ -103,7 +103,9 @@ def create_app(
     if hosts is None:
         hosts = ("*",) if is_authenticated and public_url is None else LOOPBACK_NAMES
     ours = [] if public_url is None else [public_url]
-    below = {spec.path: frozenset(getattr(route, "origins", ())) for spec, route in routes if spec.auth == "route"}
+    below = [
+        (spec.path, frozenset(getattr(route, "origins", ()) if spec.auth == "route" else ())) for spec, route in routes
+    ]
     app = Application(
         routes=_table(kit, [(spec, _guarded(spec, route, auth)) for spec, route in routes], static),
         middleware=[

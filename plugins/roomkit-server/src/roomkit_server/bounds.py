@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anyio import fail_after
+from anyio import current_time, fail_after
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -88,17 +88,20 @@ class _Body:
         self.refused: Refused | None = None
         self._receive = receive
         self._limits = limits
+        self._left = limits.body_timeout  # for all of it: drops that come one by one buy no more
         self._read = 0
         self._is_whole = False
 
     async def __call__(self) -> Message:
         if self._is_whole:  # what comes now is the end of the connection, whenever that is
             return await self._receive()
+        since = current_time()
         try:
-            with fail_after(self._limits.body_timeout):
+            with fail_after(max(0.0, self._left)):
                 message = await self._receive()
         except TimeoutError:
             raise self._refuse(408, "The body did not come in time") from None
+        self._left -= current_time() - since  # what the application does in between is not the client's time
         self._read += len(message.get("body", b""))
         self._is_whole = not message.get("more_body", False)
         if self._read > self._limits.max_body:

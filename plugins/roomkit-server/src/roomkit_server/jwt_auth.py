@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from roomkit_core import Authenticator, AuthRequest, ConfigError, Duration, Settings
+
+if TYPE_CHECKING:
+    from roomkit_server.key_set import KeySet
 
 log = logging.getLogger("roomkit.server")
 
@@ -97,13 +100,7 @@ class JwtAuth(Authenticator):
         self._leeway = leeway
         self._participant = participant_claim
         self._key = None if key is None else self._prepared(key.get_secret_value())
-        self._published = (
-            None
-            if jwks_url is None
-            else self._jwt.PyJWKClient(
-                jwks_url, cache_jwk_set=True, lifespan=MEMORY, timeout=PATIENCE, cooldown_duration=PAUSE
-            )
-        )
+        self._published = None if jwks_url is None else _keys_at(jwks_url)
         self._asking = CapacityLimiter(1)  # keys are fetched once, however many tokens wait for them
 
     async def __call__(self, request: AuthRequest) -> dict[str, Any] | None:
@@ -119,19 +116,27 @@ class JwtAuth(Authenticator):
             claims = self._claims(request.token, key)
         except self._jwt.PyJWKClientConnectionError:
             raise
-        except self._jwt.PyJWTError as error:
+        except (
+            self._jwt.PyJWTError,
+            TypeError,
+            ValueError,
+        ) as error:  # the latter of a key of another kind, or no text
             log.info("a token was refused: %s", type(error).__name__)
             return None
         return self._facts(claims)
 
     def _prepared(self, key: str) -> Any:
         try:
-            return self._jwt.get_algorithm_by_name(self._algorithms[0]).prepare_key(key)
+            algorithm = self._jwt.get_algorithm_by_name(self._algorithms[0])
+            prepared = algorithm.prepare_key(key)
         except (ValueError, TypeError, NotImplementedError, self._jwt.PyJWTError) as error:
             raise ConfigError(
                 f"the key does not fit {self._algorithms[0]}: {type(error).__name__}",  # its text may hold the key
                 hint="Give the public key as PEM, or the secret, by reference: { file = ... } or { env = ... }.",
             ) from None
+        if too_short := algorithm.check_key_length(prepared):
+            raise ConfigError(too_short, hint="Give a longer key.")
+        return prepared
 
     async def _key_of(self, token: str) -> Any:
         if self._published is None:
@@ -147,7 +152,7 @@ class JwtAuth(Authenticator):
             audience=self._audience,
             issuer=self._issuer,
             leeway=self._leeway,
-            options={"require": ["exp", "aud", "iss", self._participant]},
+            options={"require": ["exp", "aud", "iss", self._participant], "enforce_minimum_key_length": True},
         )
         return claims
 
@@ -158,6 +163,12 @@ class JwtAuth(Authenticator):
             return None
         taken = ("name", "rooms", "scopes", "organization_id")
         return {"participant_id": who, **{claim: claims[claim] for claim in taken if claim in claims}}
+
+
+def _keys_at(url: str) -> KeySet:
+    from roomkit_server.key_set import KeySet
+
+    return KeySet(url, cache_jwk_set=True, lifespan=MEMORY, timeout=PATIENCE, cooldown_duration=PAUSE)
 
 
 def _library() -> Any:

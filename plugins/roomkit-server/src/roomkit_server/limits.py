@@ -12,7 +12,8 @@ class Limits:
     Attributes:
         header_timeout: Seconds from the first byte of a request, or from the start of a connection, to the end of its
             headers; then the connection is closed.
-        body_timeout: Seconds for the body of a request; then the answer is 408.
+        body_timeout: Seconds for the body of a request; then the answer is 408. On Linux also those in which a client
+            has to take something of what it is sent; then the connection is closed.
         idle_timeout: Seconds that a connection is kept open after an answer, for the next request.
         max_body: Bytes of the body of a request; a longer one is answered with 413.
         max_connections: Connections of all kinds at once; a further one is closed without a word.

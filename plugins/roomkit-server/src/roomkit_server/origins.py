@@ -7,7 +7,7 @@ A browser sends the cookies and reaches the addresses of its user for whatever p
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -28,13 +28,15 @@ class OriginCheck:
     Args:
         app: What answers the others. It finds :data:`ORIGIN_CHECKED` in the scope of what it need not check.
         allowed: Origins besides the server's own: ``https://chat.example``.
-        below: More of them for what is at a path and below it; the route there decides about these.
+        below: Paths of routes in the order in which they are tried, and more origins for what is there and below it;
+            the route decides about these.
     """
 
-    def __init__(self, app: ASGIApp, allowed: Iterable[str], below: Mapping[str, frozenset[str]]) -> None:
+    def __init__(self, app: ASGIApp, allowed: Iterable[str], below: Iterable[tuple[str, frozenset[str]]]) -> None:
         self._app = app
         self._allowed = frozenset(map(normal, allowed))
-        self._below = {path: frozenset(map(normal, origins)) for path, origins in below.items()}
+        self._known_hosts = frozenset(origin.partition("://")[2] for origin in self._allowed)
+        self._below = [(path.rstrip("/") + "/", frozenset(map(normal, origins))) for path, origins in below]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -44,22 +46,28 @@ class OriginCheck:
         elif self._leaves_it_to_the_route(scope):
             await self._app(scope, receive, send)
         else:
-            log.warning("a page of another origin was turned away at %s", scope["path"])
+            log.warning("a page of another origin was turned away at %r", scope["path"])
             await PlainTextResponse("This origin may not do that", status_code=403)(scope, receive, send)
 
     def _accepts(self, scope: Scope) -> bool:
         headers = Headers(scope=scope)
         if (given := headers.get("origin")) is None:
             return True
-        origin = normal(given)
-        return origin in self._allowed or urlsplit(origin).netloc == headers.get("host", "").lower()
+        origin, host = normal(given), headers.get("host", "").lower()
+        if origin in self._allowed:
+            return True
+        # Of a host whose scheme is known the other one may come from whoever sits between a browser and us.
+        return host not in self._known_hosts and origin in (f"http://{host}", f"https://{host}")
 
     def _leaves_it_to_the_route(self, scope: Scope) -> bool:
         origin, path = normal(Headers(scope=scope)["origin"]), scope["path"] + "/"
-        return any(origin in origins and path.startswith(f"{at}/") for at, origins in self._below.items())
+        return origin in next((origins for at, origins in self._below if path.startswith(at)), ())
 
 
 def normal(url: str) -> str:
     """The origin of an address; ``null`` and what is none stay what they are."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
     return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else url

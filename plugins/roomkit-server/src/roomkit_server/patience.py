@@ -40,10 +40,21 @@ class PatientProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Time begins with the first byte of a request and ends with its headers."""
         super().data_received(data)
+        if self.conn.our_state is h11.DONE:
+            return  # the rest of a body that nobody reads
         if self.conn.their_state is not h11.IDLE:
             self._stop_waiting()
         elif self._deadline is None and self.conn.trailing_data[0]:
             self._wait_for_headers()
+
+    def on_response_complete(self) -> None:
+        """Wait for the rest of a body that was answered before its end no longer than for a next request.
+
+        Uvicorn waits for ever: what comes ends the waiting for a next request, and begins no other.
+        """
+        super().on_response_complete()
+        if self.conn.our_state is h11.DONE and self._deadline is None:
+            self._deadline = self.loop.call_later(self.timeout_keep_alive, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is waited for any more."""

@@ -107,8 +107,10 @@ async def serve(
             ``server.startup_failed``.
     """
     _check_who_may_connect(app, host)
+    limits = limits or Limits()
     listener = _listen(host, port)
-    server = _Server(app, listener, limits or Limits(), proxies, on_start, task_status)
+    _end_what_is_not_taken(listener, limits.body_timeout)
+    server = _Server(app, listener, limits, proxies, on_start, task_status)
     ended = Event()
     try:
         async with create_task_group() as tasks:
@@ -233,6 +235,15 @@ def _resolve(host: str, port: int) -> list[Any]:
             code="server.cannot_listen",
             hint="Listen on 127.0.0.1.",
         ) from None
+
+
+def _end_what_is_not_taken(listener: socket.socket, seconds: float) -> None:
+    """End connections whose other side takes nothing for that long, where the system can (Linux).
+
+    Uvicorn waits for such a client for ever, even to close the connection. Those that come inherit the option.
+    """
+    if sys.platform == "linux":
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
 def _listen(host: str, port: int) -> socket.socket:

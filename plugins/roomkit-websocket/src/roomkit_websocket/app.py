@@ -108,4 +108,7 @@ class WebSocketApp:
         origin = headers.get(b"origin")
         if origin is None or origin in self.origins:
             return False
-        return urlsplit(origin).netloc.lower() != headers.get(b"host", "").lower()
+        try:
+            return urlsplit(origin).netloc.lower() != headers.get(b"host", "").lower()
+        except ValueError:
+            return True  # no browser says that

@@ -17,6 +17,7 @@ from anyio import Event, move_on_after
 from roomkit_core.models.ids import new_id
 from roomkit_core.models.room import Cursor
 from roomkit_websocket import protocol
+from roomkit_websocket.admission import check_organization
 from roomkit_websocket.clients import Client, ClientGone, Hint, Item, Notice
 from roomkit_websocket.stepping import SendTimeout
 
@@ -75,6 +76,7 @@ class Reading:
         if after is not None and not page.reset:
             return after, False
         room = await self._app.kit.get_room(self.room_id)
+        check_organization(self._visitor, room)  # it may have been made anew for others
         return Cursor(page.cursor.epoch, max(-1, room.latest_index - self._app.history)), page.reset
 
     async def _catch_up(self) -> None:

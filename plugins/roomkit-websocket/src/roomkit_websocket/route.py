@@ -39,7 +39,9 @@ class WebSocketDoors:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Sender) -> None:
         """One client."""
-        channel_id = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix("/ws").strip("/")
+        mounted = scope.get("root_path", "")
+        rest = scope["path"].removeprefix(mounted)
+        channel_id = (rest if mounted.endswith("/ws") else rest.removeprefix("/ws")).strip("/")
         door = self._doors.get(channel_id)
         if door is None and not channel_id and len(self._doors) == 1:
             [door] = self._doors.values()

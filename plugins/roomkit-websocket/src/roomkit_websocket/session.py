@@ -51,8 +51,7 @@ class Session:
             join = await self._expect_join()
             if join is not None:
                 visitor = await admit(self._scope, join, self._app.authenticate, self._app.open_room)
-                if visitor.organization_id is not None:
-                    check_organization(visitor, await self._app.kit.get_room(join.room))
+                await self._check_organization(visitor, join.room)
                 await self._serve(join, visitor)
         except ClientGone:
             return
@@ -121,6 +120,10 @@ class Session:
         except Exception as error:
             self._end(_explained(error))
 
+    async def _check_organization(self, visitor: Visitor, room_id: str) -> None:
+        if visitor.organization_id is not None:
+            check_organization(visitor, await self._app.kit.get_room(room_id))
+
     # ------------------------------------------------------------------------------------------------ what it says
 
     async def _listen(self, reading: Reading, visitor: Visitor) -> None:
@@ -150,6 +153,7 @@ class Session:
                 idempotency_key=said.id,
                 metadata={**visitor.metadata, "name": visitor.name},
             )
+            await self._check_organization(visitor, reading.room_id)  # it may have been made anew for others
             result = await self._app.kit.process_inbound(message, room_id=reading.room_id, wait="committed")
         except Exception as error:
             return protocol.error_message(_explained(error), message_id=said.id)
