@@ -209,10 +209,13 @@ def test_a_thousand_texts_are_put_together_once(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("within", [lambda inner: inner, lambda inner: CompositeContent(parts=[inner])])
 def test_edits_of_edits_end_before_they_are_too_deep_to_be_read(within: Any) -> None:
-    content: Any = TextContent(body="hi")
+    def edited(times: int) -> Any:
+        content: Any = edited(times - 1) if times > 1 else TextContent(body="hi")
+        return EditContent(target_event_id="e", new_content=within(content))
+
+    assert edited(2)
     with pytest.raises(ValueError, match="nested deeper than 5"):
-        for _ in range(6):
-            content = EditContent(target_event_id="e", new_content=within(content))
+        edited(6)
 
 
 def test_what_is_written_below_says_what_it_does_not_say() -> None:
