@@ -38,10 +38,14 @@ def main() -> int:
             finally:
                 copies.put(copy)
 
-        with ThreadPoolExecutor(copies.qsize()) as pool:
-            for mutant, verdict in zip(chosen, pool.map(attempt, chosen), strict=True):
-                missed += verdict != "caught"
-                print(f"{verdict:8} {mutant.name}", flush=True)
+        alone = [mutant for mutant in chosen if mutant.where == CRASH[1]]
+        beside = [mutant for mutant in chosen if mutant.where != CRASH[1]]
+        # Which moment a kill hits depends on what else the machine does: the crash driver has it to itself.
+        for mutants, workers in ((beside, copies.qsize()), (alone, 1)):
+            with ThreadPoolExecutor(workers) as pool:
+                for mutant, verdict in zip(mutants, pool.map(attempt, mutants), strict=True):
+                    missed += verdict != "caught"
+                    print(f"{verdict:8} {mutant.name}", flush=True)
     print(f"{len(chosen) - missed} passed, {missed} failed")
     return 1 if missed else 0
 
@@ -65,10 +69,7 @@ def try_mutant(copy: Path, mutant: Mutant) -> str:
         return "no place"
     path.write_text(text.replace(mutant.right, mutant.wrong), encoding="utf-8")
     try:
-        verdict = judge(copy, mutant)
-        if verdict == "MISSED" and mutant.where == CRASH[1]:
-            verdict = judge(copy, mutant)  # on a busy machine a kill may come when the defect does not show
-        return verdict
+        return judge(copy, mutant)
     finally:
         path.write_text(text, encoding="utf-8")
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from anyio import create_task_group
 from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from roomkit_core import AuthRequest, ConfigError, RoomKit, RouteSpec
 from roomkit_server.app import create_app
@@ -207,7 +208,8 @@ async def test_who_belongs_to_an_organization_opens_its_rooms_and_enters_no_othe
 
 async def test_a_token_comes_with_the_handshake_as_a_subprotocol_or_as_a_cookie(config: Path) -> None:
     async with listening(config) as url:
-        async with connect(url, subprotocols=["roomkit", f"roomkit.token.{ANN}"]) as client:  # type: ignore[list-item]
+        offered = [Subprotocol("roomkit"), Subprotocol(f"roomkit.token.{ANN}")]
+        async with connect(url, subprotocols=offered) as client:
             assert client.subprotocol == "roomkit"
             await client.send(json.dumps(join("team-a", None)))
             assert json.loads(await client.recv())["participant"] == "ann"

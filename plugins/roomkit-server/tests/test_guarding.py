@@ -22,6 +22,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, NegotiationError
+from websockets.typing import Origin, Subprotocol
 
 from roomkit_core import AuthRequest, RoomKit, RouteSpec, auth_context
 from roomkit_server.app import create_app
@@ -123,10 +124,8 @@ async def test_whoever_cannot_be_asked_about_may_come_again_and_the_log_has_no_t
 
 
 async def test_a_websocket_may_bring_its_token_as_a_subprotocol_and_is_answered_with_ours() -> None:
-    async with (
-        listening() as host,
-        connect(f"ws://{host}/admin/live", subprotocols=["roomkit", f"roomkit.token.{TOKEN}"]) as client,  # type: ignore[list-item]
-    ):
+    offered = [Subprotocol("roomkit"), Subprotocol(f"roomkit.token.{TOKEN}")]
+    async with listening() as host, connect(f"ws://{host}/admin/live", subprotocols=offered) as client:
         assert json.loads(await client.recv())["participant_id"] == "ann"
         assert client.subprotocol == "roomkit"
 
@@ -136,7 +135,7 @@ async def test_a_refused_websocket_gets_a_status_and_that_of_a_page_a_close_code
         with pytest.raises(InvalidStatus) as refused:
             async with connect(f"ws://{host}/admin/live"):
                 pass
-        async with connect(f"ws://{host}/admin/live", origin=f"http://{host}") as client:  # type: ignore[arg-type]
+        async with connect(f"ws://{host}/admin/live", origin=Origin(f"http://{host}")) as client:
             with pytest.raises(ConnectionClosed) as closed:
                 await client.recv()
 

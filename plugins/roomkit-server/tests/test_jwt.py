@@ -8,6 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from time import time
@@ -101,30 +102,38 @@ async def test_a_public_key_is_no_secret_for_whoever_knows_it() -> None:
     assert await asked(auth, forged) is None
 
 
-@pytest.fixture
-def published() -> Iterator[tuple[str, list[str]]]:
-    """A key set on a socket, and the paths that were asked for."""
-    key = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(PRIVATE.public_key())) | {"kid": "one", "use": "sig"}
+@contextmanager
+def issuer(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
+    """An issuer on a socket that answers always the same, and the paths that were asked for."""
     paths: list[str] = []
 
-    class Keys(BaseHTTPRequestHandler):
+    class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             paths.append(self.path)
-            body = json.dumps({"keys": [key]}).encode()
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, *args: Any) -> None:
-            pass
+            """Nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Keys) as server:
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/keys", paths
-        server.shutdown()
-        thread.join(30)
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/keys", paths
+        finally:
+            server.shutdown()
+            thread.join(30)
+
+
+@pytest.fixture
+def published() -> Iterator[tuple[str, list[str]]]:
+    """An issuer that publishes a key."""
+    key = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(PRIVATE.public_key())) | {"kid": "one", "use": "sig"}
+    with issuer(200, json.dumps({"keys": [key]}).encode()) as found:
+        yield found
 
 
 async def test_published_keys_are_asked_for_once_whatever_tokens_come(published: tuple[str, list[str]]) -> None:
@@ -146,23 +155,9 @@ async def test_an_issuer_that_does_not_answer_is_no_verdict(free_port: int) -> N
 
 @pytest.fixture
 def silent() -> Iterator[tuple[str, list[str]]]:
-    """An issuer that is out of order, and the paths that were asked for."""
-    paths: list[str] = []
-
-    class Broken(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            paths.append(self.path)
-            self.send_error(503)
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Broken) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/keys", paths
-        server.shutdown()
-        thread.join(30)
+    """An issuer that is out of order."""
+    with issuer(503, b"") as found:
+        yield found
 
 
 async def test_an_issuer_that_is_out_of_order_is_not_asked_by_every_stranger(silent: tuple[str, list[str]]) -> None:

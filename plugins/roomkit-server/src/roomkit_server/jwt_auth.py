@@ -129,7 +129,12 @@ class JwtAuth(Authenticator):
         try:
             algorithm = self._jwt.get_algorithm_by_name(self._algorithms[0])
             prepared = algorithm.prepare_key(key)
-        except (ValueError, TypeError, NotImplementedError, self._jwt.PyJWTError) as error:
+        except (
+            ValueError,
+            TypeError,
+            NotImplementedError,
+            self._jwt.PyJWTError,
+        ) as error:  # all of them come out
             raise ConfigError(
                 f"the key does not fit {self._algorithms[0]}: {type(error).__name__}",  # its text may hold the key
                 hint="Give the public key as PEM, or the secret, by reference: { file = ... } or { env = ... }.",

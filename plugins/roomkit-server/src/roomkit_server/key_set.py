@@ -29,6 +29,6 @@ class KeySet(PyJWKClient):
         except ValueError as error:  # no JSON
             self._failed = monotonic()
             raise PyJWKClientConnectionError("the issuer does not answer with JSON") from error
-        except Exception:
+        except Exception:  # whatever it was: nobody asks again before the pause is over
             self._failed = monotonic()
             raise

@@ -246,7 +246,7 @@ class CommitSuite(StoreContract):
             {"patches": (text_event(),)},
             {"keys": (decided("new"), decided("new"))},
             {"work": (delivery(row_id="a"), delivery(row_id="a"))},
-            {"work": (delivery(["a", "list"]),)},  # type: ignore[arg-type]
+            {"work": (delivery(["a", "list"]),)},  # type: ignore[arg-type] # what a store has to refuse
         ],
         ids=lambda bad: next(iter(bad)),
     )
